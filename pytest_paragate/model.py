@@ -1,0 +1,108 @@
+"""The words of the house: what a check is, where it was declared and what may be wrong with it.
+
+Everything here is frozen and made of builtin types, so that any room may keep it and any gateway may carry it.
+Durations are seconds (``_s``), memory is KiB (``_kb``), points in time are seconds since the gate started (``at_s``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["command", "function", "test"]
+Leaks = Literal["kill", "fail", "allow"]
+When = Literal["success", "always"]
+
+DEFAULT_AGENT = "test-runner"
+DEFAULT_GRACE_S = 5.0
+BUILTIN_AGENTS = ("code-reviewer", "test-runner", "feature-implementer", "refactorer", "debugger")
+
+
+class ParagateError(Exception):
+    """Anything wrong that the user can put right; says what, where and what to do instead.
+
+    ``where`` is a file with line, an option or a node id; ``hint`` is an instruction without a full stop.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what, self.where, self.hint = what, where, hint
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}\n\nhint: {self.hint}" if self.hint else text
+
+
+class DeclarationError(ParagateError):
+    """A check, a mark or a table in pyproject.toml that cannot mean anything."""
+
+
+class PlanError(ParagateError):
+    """Checks that are well formed one by one and impossible together: cycles, unknown or deselected names."""
+
+
+class OptionError(ParagateError):
+    """A command-line option or ini setting with an impossible value."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like ``word``, or None when none is like it."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something was declared. ``line`` counts from 1; 0 means that it is not known."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A program to run. ``env`` is laid over the gate's own environment; ``cwd`` is absolute.
+
+    With ``shell`` the only element of ``argv`` is the shell's script.
+    """
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    shell: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One planned item with every key resolved: a command, a function declared with ``@gate.check``, or a test.
+
+    ``family`` is the name without parameters (``crate`` for ``crate[memory-core]``); a name in ``needs`` or ``after``
+    that equals a family stands for all its members. ``reads`` and ``writes`` are absolute, normalised POSIX paths or
+    globs. ``is_marked`` is false only for ordinary tests without ``@pytest.mark.paragate``.
+    """
+
+    nodeid: str
+    name: str
+    family: str
+    kind: Kind
+    agent: str = DEFAULT_AGENT
+    place: Place
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    when: When = "success"
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    uses: tuple[tuple[str, int], ...] = ()
+    exclusive: bool = False
+    cpus: int = 1
+    timeout_s: float | None = None
+    grace_s: float = DEFAULT_GRACE_S
+    leaks: Leaks = "kill"
+    advisory: bool = False
+    command: CommandSpec | None = None
+    is_marked: bool = True

@@ -1,0 +1,167 @@
+"""What is said about a check, a slot and the whole gate once it is known.
+
+One verdict per planned item, from a closed set of outcomes; a new outcome is a type error until every report knows it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from pytest_paragate.model import Kind
+
+Bound = Literal["critical-path", "agent", "resource", "exclusive", "cpus"]
+SpeedupBasis = Literal["sum", "history", "calibrated"]
+GateOutcome = Literal["passed", "failed", "interrupted", "error"]
+
+
+class Outcome(str, enum.Enum):
+    """The closed set of outcomes. Values are what reports print."""
+
+    PASSED = "passed"
+    FAILED = "failed"  # its own exit status or assertion
+    UNMET = "unmet"  # exit 0, and a criterion was not met
+    UNREADABLE = "unreadable"  # a judge could not read the output
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"  # a signal, or the worker died under it
+    ERROR = "error"  # could not start: no such program, bad declaration, fixture error
+    BLOCKED = "blocked"  # something that it needs did not pass
+    CANCELLED = "cancelled"  # by its group, by fail-fast or by an interruption
+    SKIPPED = "skipped"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def is_own_failure(self) -> bool:
+        """Whether the check itself went wrong, rather than being held back by something else."""
+        return self not in (Outcome.PASSED, Outcome.SKIPPED, Outcome.BLOCKED, Outcome.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaked:
+    """A process that a check left behind. ``killed`` is false only under ``leaks="allow"``."""
+
+    pid: int
+    command: str
+    killed: bool
+
+    def __str__(self) -> str:
+        return f"{self.command} (pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The one final answer about a check.
+
+    ``summary`` is one short line for people ("44/45 tests passed", "exit status 1"). ``reason`` says why it did not
+    pass and is None when it did. ``start_s`` is seconds since the gate started, None if it never started; ``cpu_s``
+    and ``max_rss_kb`` are the command's own and None where they were not measured. ``log`` is the path of the whole
+    output, ``output`` its head and tail with the hidden part counted. ``details`` is what a reader needs to
+    understand a failure (a traceback). ``waited_for`` holds node ids: what it needed or came after, and what it was
+    kept apart from when it could otherwise have started.
+    """
+
+    outcome: Outcome
+    summary: str = ""
+    reason: str | None = None
+    flaky: bool = False
+    advisory: bool = False
+    tolerated: bool = False
+    leaked: tuple[Leaked, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    attempts: int = 1
+    start_s: float | None = None
+    duration_s: float = 0.0
+    cpu_s: float | None = None
+    max_rss_kb: int | None = None
+    exit_code: int | None = None
+    slot: str | None = None
+    worker: str | None = None
+    waited_for: tuple[str, ...] = ()
+    log: str | None = None
+    output: str = ""
+    details: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the gate may pass with this verdict."""
+        return self.outcome in (Outcome.PASSED, Outcome.SKIPPED) or self.advisory or self.tolerated
+
+    def to_dict(self) -> dict[str, Any]:
+        """Builtin types only, for a gateway or JSON; :meth:`from_dict` reads it back."""
+        data = asdict(self)
+        data["outcome"] = self.outcome.value
+        data["leaked"] = [asdict(process) for process in self.leaked]
+        data["counts"] = dict(self.counts)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
+        values = dict(data)
+        values["outcome"] = Outcome(values["outcome"])
+        values["leaked"] = tuple(Leaked(**process) for process in values["leaked"])
+        values["waited_for"] = tuple(values["waited_for"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """A verdict together with what it is about, as every report needs it."""
+
+    nodeid: str
+    name: str
+    kind: Kind
+    agent: str
+    needs: tuple[str, ...]
+    verdict: Verdict
+    is_marked: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The least wall time that these checks can take with these slots, and the node ids that set it."""
+
+    wall_s: float
+    bound: Bound
+    by: tuple[str, ...]
+    label: str  # for people: "debugger: leaks", "critical path: build, bench"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """One worker that was started, for reports."""
+
+    id: str
+    kind: Literal["fork", "popen"]
+    slot: str
+    started_s: float
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """The whole run as it is reported. ``results`` holds every item, ordinary tests included, in plan order.
+
+    ``sequential_s`` is what the same work takes one after another; ``basis`` names where that comes from. ``speedup``
+    and ``limit`` are None when nothing was run. ``missing`` names planned items without a verdict: never green.
+    """
+
+    outcome: GateOutcome
+    exitstatus: int
+    started_at: str  # ISO 8601 with zone
+    wall_s: float
+    sequential_s: float
+    basis: SpeedupBasis
+    limit: Limit | None
+    slots: Mapping[str, int]  # by agent type
+    results: tuple[CheckResult, ...]
+    workers: tuple[WorkerRecord, ...] = ()
+    missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # what went wrong around the checks: teardown errors, reports not written
+
+    @property
+    def speedup(self) -> float | None:
+        return self.sequential_s / self.wall_s if self.results and self.wall_s > 0 else None
