@@ -7,9 +7,15 @@ Durations are seconds (``_s``), memory is KiB (``_kb``), points in time are seco
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+if sys.version_info >= (3, 11):
+    from typing import assert_never as assert_never
+else:
+    from typing_extensions import assert_never as assert_never
 
 Kind = Literal["command", "function", "test"]
 Leaks = Literal["kill", "fail", "allow"]

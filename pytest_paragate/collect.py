@@ -1,0 +1,430 @@
+"""Turns declared checks into pytest items, and collected items into :class:`Check`.
+
+- A conftest.py is taken as it was loaded, never imported again.
+- A check is collected once, however many arguments and folders lead to it.
+- Problems are told together, as one usage error, before anything runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_paragate.declare import declaration_of, relative_place, resolve
+from pytest_paragate.model import Check, DeclarationError, Place
+from pytest_paragate.sources import Declared, Source, Sources
+
+CHECK = pytest.StashKey[Check]()
+COLLECTING = pytest.StashKey["Collecting"]()
+MARK = "paragate"
+_HIDDEN_HOOK = "pytest_generate_tests"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What was selected, with the items in the same order, and what was declared or collected and is left out."""
+
+    selected: tuple[Check, ...]
+    items: tuple[pytest.Item, ...]
+    unselected: tuple[Check, ...]
+
+
+class CommandItem(pytest.Item):
+    """A command check. The gate runs its command in a worker; the item stands for it everywhere else."""
+
+    def __init__(self, *, declared: Declared, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._line = declared.declaration.place.line
+
+    def runtest(self) -> None:
+        pytest.fail("a command check runs under `pytest --paragate` only", pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, self._line - 1 if self._line else None, self.name
+
+
+class GateFile(pytest.Module):
+    """A loaded conftest.py with checks. It holds ordinary tests too where pytest alone would look for them in it."""
+
+    source: Source
+    holds_tests = False
+    _made: list[pytest.Item | pytest.Collector] | None = None
+
+    def _getobj(self) -> ModuleType:
+        assert self.source.module is not None
+        return self.source.module
+
+    def istestfunction(self, obj: object, name: str) -> bool:
+        declared = self.source.function_check(name)
+        if declared is not None and declared.function is obj:
+            return True
+        return self.holds_tests and super().istestfunction(obj, name)
+
+    def istestclass(self, obj: object, name: str) -> bool:
+        return self.holds_tests and super().istestclass(obj, name)
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        if self._made is None:
+            self._made = list(self._make())
+        return self._made
+
+    def _make(self) -> Iterator[pytest.Item | pytest.Collector]:
+        yield from items_of(self.source, self)
+        if self.holds_tests:
+            functions = {declared.check.name for declared in self.source.checks if declared.function}
+            for node in super().collect():
+                if getattr(node, "originalname", None) not in functions:
+                    yield node
+
+
+class TomlFile(pytest.File):
+    """A pyproject.toml with checks."""
+
+    source: Source
+    _made: list[pytest.Item | pytest.Collector] | None = None
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        if self._made is None:
+            self._made = list(items_of(self.source, self))
+        return self._made
+
+
+class PluginChecks(pytest.Module):
+    """Checks that a plugin declares through the hook. Not a file below the root, so no path argument leads to it."""
+
+    source: Source
+
+    def _getobj(self) -> ModuleType:
+        assert self.source.module is not None
+        return self.source.module
+
+    def istestfunction(self, obj: object, name: str) -> bool:
+        declared = self.source.function_check(name)
+        return declared is not None and declared.function is obj
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        return list(items_of(self.source, self))
+
+
+def items_of(source: Source, parent: Any) -> Iterator[pytest.Item]:
+    """The items of a source's checks, each with its ``Check``, marker and keywords."""
+    collecting = parent.config.stash[COLLECTING]
+    for declared in source.checks:
+        if declared.function is None:
+            item = CommandItem.from_parent(parent, name=declared.check.name, declared=declared)
+            collecting.adopt_check(item, declared)
+            yield item
+            continue
+        with _lent(source, declared):
+            made = parent.ihook.pytest_pycollect_makeitem(
+                collector=parent, name=declared.check.name, obj=declared.function
+            )
+        for item in made if isinstance(made, list) else [made] if made is not None else []:
+            collecting.adopt_check(item, declared)
+            yield item
+
+
+@contextlib.contextmanager
+def _lent(source: Source, declared: Declared) -> Iterator[None]:
+    """Let pytest find a function under the check's name in the module while it makes items of it.
+
+    Hidden meanwhile: the module's own hook for parametrizing, which pytest would call once as a plugin's and once as
+    the module's.
+    """
+    namespace = vars(source.module)
+    missing = object()
+    kept = {name: namespace.get(name, missing) for name in (declared.check.name, _HIDDEN_HOOK)}
+    namespace.pop(_HIDDEN_HOOK, None)
+    namespace[declared.check.name] = declared.function
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            if value is missing:
+                namespace.pop(name, None)
+            else:
+                namespace[name] = value
+
+
+class Collecting:
+    """One run's collection: which files are taken, what was found, what was wrong.
+
+    ``agents`` are the agent types that may be named; ``timeout_s`` is for checks and tests that set none.
+    ``added`` are files that no argument names; ``is_whole`` tells that the user named no paths.
+    """
+
+    def __init__(self, config: pytest.Config, *, agents: Sequence[str], timeout_s: float | None) -> None:
+        self._config = config
+        self._timeout_s = timeout_s
+        self._is_lf = bool(config.getoption("lf", False))
+        self.sources = Sources(config, agents)
+        self._problems: list[DeclarationError] = []
+        self._all: list[pytest.Item] = []
+        self._before_lf: list[pytest.Item] = []
+        from_controller = getattr(config, "workerinput", {}).get("paragate_collecting", {})
+        self.is_whole: bool = from_controller.get("is_whole", config.args_source is not pytest.Config.ArgsSource.ARGS)
+        self.added: list[str] = list(from_controller.get("added", ()))
+        self._is_worker = bool(from_controller)
+
+    def for_worker(self) -> dict[str, Any]:
+        """For ``workerinput["paragate_collecting"]`` of a worker that is given ``config.args`` and collects itself."""
+        return {"added": list(self.added), "is_whole": self.is_whole}
+
+    def start(self) -> None:
+        """Read all sources that are known before collection, and name them to pytest where no argument leads there.
+
+        Raises:
+            pytest.UsageError: with every problem in them.
+        """
+        self.sources.read_loaded()
+        self.raise_problems()
+        if self.is_whole and not self._is_worker:
+            places = [self._argument_path(argument) for argument in self._config.args]
+            for source in self.sources.files():
+                if not any(source.path.is_relative_to(place) for place in places):
+                    self.added.append(str(source.path))
+            self._config.args[:] = [*self.added, *self._config.args]
+
+    def _argument_path(self, argument: str) -> Path:
+        path = self._config.invocation_params.dir / argument.partition("[")[0].split("::")[0]
+        return Path(os.path.abspath(path))
+
+    def raise_problems(self) -> None:
+        """Tell everything that is wrong so far.
+
+        Raises:
+            pytest.UsageError: if anything is.
+        """
+        problems = [*(problem for source in self.sources for problem in source.problems), *self._problems]
+        texts = list(dict.fromkeys(str(problem) for problem in problems))
+        if texts:
+            raise pytest.UsageError(*texts)
+
+    def module(self, path: Path, parent: pytest.Collector) -> GateFile | None:
+        """The collector of a conftest.py that declares checks, in place of pytest's own."""
+        source = self.sources.conftest(path) if path.name == "conftest.py" else None
+        if source is None:
+            return None
+        node: GateFile = GateFile.from_parent(parent, path=path)
+        node.source = source
+        patterns = self._config.getini("python_files")
+        is_named = parent.session.isinitpath(path) and str(path) not in self.added
+        node.holds_tests = is_named or any(path.match(pattern) for pattern in patterns)
+        return node
+
+    def file(self, path: Path, parent: pytest.Collector, found: list[pytest.Collector]) -> list[pytest.Collector]:
+        """The collectors of a file: ``found`` by pytest and plugins, and ours if it declares checks."""
+        node: GateFile | TomlFile | None = None
+        if path.name == "conftest.py" and not any(isinstance(other, GateFile) for other in found):
+            node = self.module(path, parent)
+        elif path.name == "pyproject.toml":
+            source = self.sources.table(path)
+            if source is not None:
+                node = TomlFile.from_parent(parent, path=path)
+                node.source = source
+        return found if node is None else [*found, node]
+
+    def report(self, report: pytest.CollectReport, collector: pytest.Collector) -> pytest.CollectReport:
+        """Put plugins' checks into the session, and put back what --lf left out before it could know what is needed."""
+        if isinstance(collector, pytest.Session) and self.is_whole and report.passed:
+            for source in self.sources.plugins():
+                node: PluginChecks = PluginChecks.from_parent(
+                    collector, path=source.path, name=source.nodeid, nodeid=source.nodeid
+                )
+                node.source = source
+                report.result.append(node)
+        elif isinstance(collector, (GateFile, TomlFile, PluginChecks)) and report.passed and self._is_lf:
+            report.result[:] = collector.collect()
+        return report
+
+    def refuse_misplaced(self, collector: pytest.Collector, obj: object) -> None:
+        """Note a declaration that stands in a test module, where nothing would collect it."""
+        declaration = declaration_of(obj)
+        if declaration is None or declaration.place.file != str(collector.path) or isinstance(collector, GateFile):
+            return
+        where = str(relative_place(declaration.place, str(self._config.rootpath)))
+        hint = "move it to conftest.py"
+        if declaration.kind == "function":
+            hint += ", or mark the test with @pytest.mark.paragate(…)"
+        self._problems.append(DeclarationError("a check cannot be declared in a test module", where=where, hint=hint))
+
+    def adopt_check(self, item: pytest.Item, declared: Declared) -> None:
+        """Give the item of a declared check its ``Check``, marker and keywords."""
+        check = declared.check
+        keys = _mark_keys(item)
+        if keys:
+            check, problems = resolve(
+                check.kind,
+                {**declared.declaration.keys, **keys},
+                name=check.name,
+                nodeid=item.nodeid,
+                place=declared.declaration.place,
+                near=self.sources.near(item.path.parent),
+            )
+            self._problems.extend(problems)
+        params = item.name.removeprefix(getattr(item, "originalname", None) or item.name)
+        self._keep(item, replace(check, nodeid=item.nodeid, name=f"{declared.check.name}{params}"))
+        item.add_marker(pytest.mark.paragate(agent=check.agent))
+
+    def adopt_test(self, item: pytest.Item) -> None:
+        """Give an ordinary test its ``Check``, from its marks if it has any."""
+        file, line, _ = item.location
+        place = Place(file=str(self._config.rootpath / file), line=(line or -1) + 1)
+        family = getattr(item, "originalname", None) or item.name
+        for mark in item.iter_markers(MARK):
+            if mark.args:
+                where = str(relative_place(place, str(self._config.rootpath)))
+                hint = 'write @pytest.mark.paragate(agent="…")'
+                self._problems.append(DeclarationError("the mark paragate takes keys only", where=where, hint=hint))
+        if not _is_marked(item):
+            where_seen = relative_place(place, str(self._config.rootpath))
+            check = Check(
+                nodeid=item.nodeid, name=item.name, family=family, kind="test", place=where_seen, is_marked=False
+            )
+            item.stash[CHECK] = self._with_default_timeout(check)
+            return
+        keys = _mark_keys(item)
+        name = keys.pop("name", None)
+        check, problems = resolve(
+            "test",
+            keys if name is None else {**keys, "name": name},
+            name=item.name,
+            family=family,
+            nodeid=item.nodeid,
+            place=place,
+            near=self.sources.near(item.path.parent),
+        )
+        self._problems.extend(problems)
+        if name is not None:
+            params = item.name.removeprefix(family)
+            check = replace(check, name=f"{check.name}{params}", family=check.name)
+        self._keep(item, check)
+
+    def _keep(self, item: pytest.Item, check: Check) -> None:
+        item.stash[CHECK] = self._with_default_timeout(check)
+        item.extra_keyword_matches.add(check.agent)
+
+    def _with_default_timeout(self, check: Check) -> Check:
+        if check.timeout_s is None and self._timeout_s is not None:
+            return replace(check, timeout_s=self._timeout_s)
+        return check
+
+    def take(self, items: list[pytest.Item]) -> None:
+        """See all items before any is deselected.
+
+        Raises:
+            pytest.UsageError: with every problem of sources and marks; ``items`` is empty then.
+        """
+        items[:] = _each_check_once(items)
+        for item in items:
+            if CHECK not in item.stash:
+                self.adopt_test(item)
+        self._all = list(items)
+        try:
+            self.raise_problems()
+        except pytest.UsageError:
+            items.clear()
+            raise
+
+    def look_before_lf(self, items: list[pytest.Item]) -> None:
+        """Remember what is left when only --lf has still to choose."""
+        self._before_lf = list(items)
+
+    def restore_needed(self, items: list[pytest.Item]) -> None:
+        """Bring back checks that a selected one needs and that nothing but --lf left out."""
+        if not self._is_lf:
+            return
+        dropped = [item for item in self._before_lf if item not in set(items)]
+        wanted = list(items)
+        back: set[pytest.Item] = set()
+        while wanted:
+            asking = check_of(wanted.pop())
+            for name in asking.needs:
+                answering = _answering(name, asking, self._before_lf)
+                found = [item for item in answering if item in dropped and item not in back]
+                back.update(found)
+                wanted.extend(found)
+        if back:
+            chosen = {*items, *back}
+            order = [item for item in self._before_lf if item in chosen]
+            items[:] = [*(item for item in order if item in back), *(item for item in items)]
+            reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            deselected = getattr(reporter, "stats", {}).get("deselected")
+            if deselected:
+                deselected[:] = [item for item in deselected if item not in back]
+
+    def result(self, items: Sequence[pytest.Item]) -> Collected:
+        """What is selected by ``items``, after collection."""
+        selected = tuple(check_of(item) for item in items)
+        chosen = {check.nodeid for check in selected}
+        others = [check_of(item) for item in self._all if item.nodeid not in chosen]
+        families = {(_file_of(check), check.family) for check in (*selected, *others)}
+        declared = [
+            each.check
+            for source in self.sources
+            for each in source.checks
+            if (_file_of(each.check), each.check.family) not in families
+        ]
+        return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared))
+
+
+def check_of(item: pytest.Item) -> Check:
+    """The check that a collected item is. Plugins may have renamed the item since."""
+    check = item.stash[CHECK]
+    return check if check.nodeid == item.nodeid else replace(check, nodeid=item.nodeid)
+
+
+def checks_of(items: Iterable[pytest.Item], config: pytest.Config) -> list[Check]:
+    """The checks that ``items`` are, in order. Items that a plugin added late are adopted as ordinary tests."""
+    checks = []
+    for item in items:
+        if CHECK not in item.stash:
+            config.stash[COLLECTING].adopt_test(item)
+        checks.append(check_of(item))
+    return checks
+
+
+def collected(session: pytest.Session) -> Collected:
+    """Everything about a finished collection; under ``--paragate`` only."""
+    checks_of(session.items, session.config)
+    return session.config.stash[COLLECTING].result(session.items)
+
+
+def _each_check_once(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+    """``items`` without repeated declared checks, which overlapping path arguments lead to in some pytest versions."""
+    seen: set[str] = set()
+    for item in items:
+        if CHECK not in item.stash or item.nodeid not in seen:
+            yield item
+        if CHECK in item.stash:
+            seen.add(item.nodeid)
+
+
+def _mark_keys(item: pytest.Item) -> dict[str, Any]:
+    """The keys of all marks ``paragate`` on an item; the mark nearest to the test wins."""
+    keys: dict[str, Any] = {}
+    for mark in item.iter_markers(MARK):
+        keys = {**mark.kwargs, **keys}
+    return keys
+
+
+def _is_marked(item: pytest.Item) -> bool:
+    return item.get_closest_marker(MARK) is not None
+
+
+def _answering(name: str, asking: Check, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The items that ``name`` stands for, seen from the file of ``asking``: there first, then everywhere."""
+    found = [item for item in items if name in (item.nodeid, check_of(item).name, check_of(item).family)]
+    found = [item for item in found if check_of(item).place.file == asking.place.file] or found
+    return [item for item in found if name in (item.nodeid, check_of(item).name)] or found
+
+
+def _file_of(check: Check) -> str:
+    return check.nodeid.partition("::")[0]

@@ -1,0 +1,374 @@
+"""One run of the gate inside a pytest session: from the collected items to the result that every report is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from pytest_paragate import speedup
+from pytest_paragate.collect import COLLECTING, Collected
+from pytest_paragate.history import History
+from pytest_paragate.model import Check
+from pytest_paragate.options import Settings
+from pytest_paragate.plan import Plan, make_plan
+from pytest_paragate.report import plain, pytest_reports
+from pytest_paragate.report.text import neutral, seconds
+from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
+from pytest_paragate.run.loop import Loop, LoopResult, LoopSettings
+from pytest_paragate.run.worker import WORKER_VARIABLES, Message
+from pytest_paragate.run.zygote import Zygote
+from pytest_paragate.schedule import Schedule
+from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
+
+# How many runs' whole outputs are kept in pytest's cache directory.
+_KEPT_RUNS = 3
+_TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
+# Threads that other plugins leave idle in the main process: they hold nothing that a forked worker could miss.
+_IDLE_THREADS = ("rerunfailures", "paragate")
+
+
+class Gate:
+    """A planned run. ``plan`` can be shown without running; :meth:`run` fills ``result``."""
+
+    def __init__(self, session: pytest.Session, settings: Settings, collected: Collected) -> None:
+        self.session, self.settings = session, settings
+        self.config = session.config
+        self._folders = _Folders(self.config)
+        self._history = History(self._folders.lasting)
+        durations = self._history.durations()
+        plan = make_plan(
+            collected.selected,
+            slots=_slots(collected.selected, settings),
+            capacities=settings.resources,
+            cpus=settings.cpus,
+            durations=durations,
+            unselected=collected.unselected,
+            root=str(self.config.rootpath),
+        )
+        self.plan: Plan = speedup.tune(plan)
+        self.result: GateResult | None = None
+        self.problems: list[str] = list(self._history.warnings)
+
+    def header(self) -> str:
+        """The line before anything runs: how much there is, on how many slots, and how long it may take."""
+        kinds = Counter("check" if check.is_marked else "test" for check in self.plan.checks)
+        amounts = " and ".join(_counted(kinds[kind], kind) for kind in ("check", "test") if kinds[kind])
+        slots = sum(self.plan.slots.values())
+        parts = [
+            amounts or "nothing to run",
+            _counted(len(self.plan.slots), "agent type"),
+            _counted(slots, "slot"),
+            self._workers_text(),
+        ]
+        if self.plan.checks and all(self.plan.is_known):
+            parts.append(seconds(speedup.limit(self.plan).wall_s, is_estimate=True))
+        return "paragate: " + ", ".join(parts)
+
+    @functools.cached_property
+    def _fork_obstacle(self) -> str | None:
+        """Why workers cannot be forked; None when they can."""
+        if self.settings.workers == "popen":
+            return ""
+        if not sys.platform.startswith("linux"):
+            return f"fork workers need Linux, not {sys.platform}"
+        if self.settings.workers == "fork":
+            return None
+        foreign = _foreign_threads()
+        return f"{foreign} is running in the main process" if foreign else None
+
+    def _workers_text(self) -> str:
+        obstacle = self._fork_obstacle
+        if obstacle is None:
+            return "fork workers"
+        return f"popen workers ({obstacle})" if obstacle else "popen workers"
+
+    def run(self) -> GateResult:
+        """Run the plan; never raises for anything that a check does."""
+        started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
+        self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
+        audience = Delivery(self.session, self.plan)
+        inbox: Inbox = queue.SimpleQueue()
+        with self._folders.for_run() as folders:
+            launcher = self._launcher(inbox, folders)
+            loop = Loop(
+                self.plan,
+                Schedule(self.plan),
+                launcher,
+                inbox,
+                audience,
+                LoopSettings(
+                    maxfail=maxfail,
+                    max_worker_restart=self.settings.max_worker_restart,
+                    crash_path=folders.crash_path,
+                    basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
+                ),
+                started_at=started_at,
+            )
+            outcome = loop.run()
+        self.session.config.option.maxfail = maxfail
+        wall_s = time.monotonic() - started_at
+        self._history.record(_durations(self.plan, outcome.verdicts))
+        self.problems += outcome.problems
+        self.problems += [warning for warning in self._history.warnings if warning not in self.problems]
+        self.loop_result = outcome
+        self.result = self._summed_up(outcome, wall_s=wall_s, started=started)
+        return self.result
+
+    @functools.cached_property
+    def _basetemp(self) -> Path:
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        return Path(factory.getbasetemp()) if factory is not None else Path(tempfile.mkdtemp(prefix="paragate-"))
+
+    def _launcher(self, inbox: Inbox, folders: RunFolders) -> Launcher:
+        environment = {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
+        uid = self.settings.testrunuid or uuid.uuid4().hex
+
+        def setup(worker: str, slot: str) -> Message:
+            return {
+                "id": worker,
+                "slot": slot,
+                "environment": environment,
+                "spool": folders.spool,
+                "crash_path": folders.crash_path(worker),
+                "streams": self.settings.streams_output,
+                "workerinput": {
+                    "workerid": worker,
+                    "workercount": sum(self.plan.slots.values()),
+                    "testrunuid": uid,
+                    "mainargv": list(sys.argv),
+                    "paragate_collecting": self.config.stash[COLLECTING].for_worker(),
+                },
+                "args": [str(arg) for arg in self.config.invocation_params.args],
+                "collect_args": list(self.config.args),
+                "folder": str(self.config.invocation_params.dir),
+                "sys_path": list(sys.path),
+            }
+
+        if self._fork_obstacle is None:
+            session = self.session
+
+            def become_worker(request: dict[str, Any], read_fd: int, write_fd: int) -> NoReturn:
+                from pytest_paragate.run.start import serve_forked
+
+                serve_forked(session, setup(request["id"], request["slot"]), read_fd, write_fd)
+
+            import pytest_paragate.run.start  # noqa: F401  (once here, not once in each worker)
+
+            return ForkLauncher(Zygote(become_worker), inbox, task=_TASK.format(entry="forked"))
+        return PopenLauncher(
+            inbox,
+            task=_TASK.format(entry="booted"),
+            setup=setup,
+            make_gateway=lambda slot: self.config.hook.pytest_paragate_make_gateway(slot=slot, config=self.config),
+        )
+
+    def _summed_up(self, loop: LoopResult, *, wall_s: float, started: datetime.datetime) -> GateResult:
+        results = tuple(
+            CheckResult(
+                nodeid=check.nodeid,
+                name=check.name,
+                kind=check.kind,
+                agent=check.agent,
+                needs=tuple(self.plan.checks[other].nodeid for other in self.plan.needs[index]),
+                verdict=loop.verdicts[index],
+                is_marked=check.is_marked,
+            )
+            for index, check in enumerate(self.plan.checks)
+            if index in loop.verdicts
+        )
+        missing = tuple(check.nodeid for index, check in enumerate(self.plan.checks) if index not in loop.verdicts)
+        took_s = [
+            loop.verdicts[index].duration_s if index in loop.verdicts else 0.0 for index in range(len(self.plan.checks))
+        ]
+        outcome, exitstatus = _outcome(loop, results, missing, self.problems)
+        return GateResult(
+            outcome=outcome,
+            exitstatus=exitstatus,
+            started_at=started.isoformat(timespec="milliseconds"),
+            wall_s=wall_s,
+            sequential_s=sum(took_s),
+            basis="sum",
+            limit=speedup.limit(self.plan, took_s) if results else None,
+            slots=self.plan.slots,
+            results=results,
+            workers=tuple(loop.workers),
+            missing=missing,
+            problems=tuple(self.problems),
+        )
+
+
+def _outcome(
+    loop: LoopResult, results: Sequence[CheckResult], missing: Sequence[str], problems: Sequence[str]
+) -> tuple[GateOutcome, int]:
+    if loop.signum is not None or loop.ended_session is not None:
+        return "interrupted", pytest.ExitCode.INTERRUPTED
+    if missing:
+        return "error", pytest.ExitCode.INTERNAL_ERROR
+    if loop.problems or not all(result.verdict.is_ok for result in results):
+        return "failed", pytest.ExitCode.TESTS_FAILED
+    return "passed", pytest.ExitCode.OK
+
+
+class Delivery:
+    """Tells pytest's hooks what the loop says: the loop's audience."""
+
+    def __init__(self, session: pytest.Session, plan: Plan) -> None:
+        self._session, self._plan = session, plan
+        self._config = session.config
+        self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
+        self._prints_lines = self._terminal is not None and self._config.get_verbosity() >= 0
+        self._partial: dict[tuple[int, str], bytes] = {}
+
+    def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
+        item, check = self._session.items[index], self._plan.checks[index]
+        hook = self._config.hook
+        if not check.is_marked and verdict.start_s is None and verdict.outcome is Outcome.CANCELLED:
+            return  # as pytest does: tests that were not reached are not reported
+        revived = [pytest_reports.revived(self._config, data) for data in reports]
+        if check.kind == "command":
+            made = pytest_reports.of_command(item, check, verdict)
+        else:
+            made = pytest_reports.of_phases(item, check, verdict, revived)
+        if not check.is_marked:
+            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in made:
+            if verdict.worker is not None:
+                report.__dict__["worker_id"] = verdict.worker
+            hook.pytest_runtest_logreport(report=report)
+        if not check.is_marked:
+            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        else:
+            if self._prints_lines:
+                line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth)
+                self._terminal.ensure_newline()
+                self._terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
+            hook.pytest_paragate_verdict(check=check, verdict=verdict)
+
+    def output(self, index: int, stream: str, data: bytes) -> None:
+        """Whole lines, each with the check's name in front."""
+        if self._terminal is None:
+            return
+        key = index, stream
+        *lines, rest = (self._partial.pop(key, b"") + data).split(b"\n")
+        if rest:
+            self._partial[key] = rest
+        name = self._plan.checks[index].name
+        for line in lines:
+            self._terminal.ensure_newline()
+            self._terminal.write_line(f"{name} | {neutral(line.decode('utf-8', 'replace'))}")
+
+    def warning(self, warning: Mapping[str, Any]) -> None:
+        from xdist.workermanage import unserialize_warning_message
+
+        self._config.hook.pytest_warning_recorded.call_historic(
+            kwargs={**warning, "warning_message": unserialize_warning_message(dict(warning["warning_message"]))}
+        )
+
+    def late_report(self, report: Mapping[str, Any]) -> None:
+        self._config.hook.pytest_runtest_logreport(report=pytest_reports.revived(self._config, report))
+
+
+class RunFolders:
+    """Where one run puts its files."""
+
+    def __init__(self, path: Path) -> None:
+        self.spool = str(path)
+
+    def crash_path(self, worker: str) -> str:
+        return os.path.join(self.spool, f"worker-{worker}.txt")
+
+
+class _Folders:
+    """Below pytest's cache directory, or a temporary folder where there is none."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        cache = getattr(config, "cache", None)
+        self._is_temporary = cache is None
+        try:
+            self.lasting = (
+                Path(tempfile.mkdtemp(prefix="paragate-")) if cache is None else Path(cache.mkdir("paragate"))
+            )
+        except OSError:
+            self._is_temporary = True
+            self.lasting = Path(tempfile.mkdtemp(prefix="paragate-"))
+
+    @contextlib.contextmanager
+    def for_run(self) -> Any:
+        runs = self.lasting / "logs"
+        try:
+            runs.mkdir(exist_ok=True)
+            path = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=runs))
+        except OSError:
+            runs = Path(tempfile.mkdtemp(prefix="paragate-"))
+            path = runs
+        yield RunFolders(path)
+        for leftover in path.glob("worker-*.txt"):
+            if leftover.stat().st_size == 0:
+                leftover.unlink()
+        for old in sorted(runs.iterdir())[:-_KEPT_RUNS]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _slots(checks: Sequence[Check], settings: Settings) -> dict[str, int]:
+    agents = dict.fromkeys(check.agent for check in checks)
+    return {agent: settings.slots_of(agent) for agent in agents}
+
+
+def _durations(plan: Plan, verdicts: Mapping[int, Verdict]) -> dict[str, float]:
+    """What history should learn: only from items that ran to their own end."""
+    ran = (Outcome.PASSED, Outcome.FAILED, Outcome.UNMET, Outcome.UNREADABLE)
+    return {
+        plan.checks[index].nodeid: verdict.duration_s
+        for index, verdict in verdicts.items()
+        if verdict.outcome in ran and verdict.start_s is not None
+    }
+
+
+def _foreign_threads() -> str | None:
+    """A thread in this process that forked workers would miss, in words."""
+    others = [
+        thread.name
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread() and not any(word in _origin(thread) for word in _IDLE_THREADS)
+    ]
+    return f"thread {others[0]!r}" if others else None
+
+
+def _origin(thread: threading.Thread) -> str:
+    target = getattr(thread, "_target", None)
+    return f"{thread.name} {getattr(target, '__module__', '')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def empty_result(exitstatus: int) -> GateResult:
+    """The result of a session that ended before its gate could run."""
+    is_interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    return GateResult(
+        outcome="interrupted" if is_interrupted else "error",
+        exitstatus=exitstatus,
+        started_at=datetime.datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        wall_s=0.0,
+        sequential_s=0.0,
+        basis="sum",
+        limit=None,
+        slots={},
+        results=(),
+    )

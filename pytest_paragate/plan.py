@@ -1,0 +1,436 @@
+"""What is to be run: every item with what it waits for, what it may not overlap with, and how urgent it is.
+
+A plan is resolved once and never changes. Items are known by their index, which is the order of declaration. A name in
+``needs`` or ``after`` is looked up in the declaring file first, then everywhere; a family stands for all its members.
+What cannot be run as declared raises PlanError here, before anything has started; the first item that is wrong, in
+order of declaration, is the one reported.
+
+Everything that a hundred thousand ordinary tests pass through takes linear time and shares its values.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
+from pytest_paragate.model import Check, PlanError, nearest
+
+UNKNOWN_CHECK_S = 1.0
+UNKNOWN_TEST_S = 0.01
+LONG_TEST_S = 0.25
+"""No test shorter than this is worth a slot's attention on its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Two checks, by index, that are kept apart although neither waits for the other, and why."""
+
+    one: int
+    other: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a schedule needs. Sequences are by item; items are referred to by index.
+
+    ``after`` excludes what ``needs`` holds already. ``dependents`` are the items that wait for this one in either way.
+    ``order`` holds all that wait or are waited for, each after what it waits for.
+    ``remaining_s`` is the item's own expected duration plus the longest chain behind
+    it. Among the items that may start, the highest ``priority`` goes first. An exclusive item of priority 0 starts
+    when nothing else can. ``is_pooled`` marks tests that are handed out in runs of neighbours. ``claims`` index
+    ``patterns`` (with ``overlaps``, by pattern) and ``resources``.
+    """
+
+    checks: tuple[Check, ...]
+    slots: Mapping[str, int]  # by agent type, at least 1
+    capacities: Mapping[str, int]  # by resource, as configured
+    cpus: int | None
+    root: str
+    fold_case: bool
+    index: Mapping[str, int]  # by node id
+    needs: tuple[tuple[int, ...], ...]
+    after: tuple[tuple[int, ...], ...]
+    dependents: tuple[tuple[int, ...], ...]
+    order: tuple[int, ...]
+    expected_s: tuple[float, ...]
+    is_known: tuple[bool, ...]  # whether history knew the duration
+    remaining_s: tuple[float, ...]
+    priority: tuple[float, ...]
+    is_pooled: tuple[bool, ...]
+    claims: tuple[Claims, ...]
+    patterns: tuple[str, ...]
+    overlaps: tuple[frozenset[int], ...]
+    resources: tuple[Resource, ...]
+
+    def shown_pattern(self, pattern: int) -> str:
+        """A pattern as people know it, relative to the root."""
+        return shown_path(self.patterns[pattern], self.root)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Pairs kept apart by paths or resources, in order; there may be millions, so take only what is shown.
+
+        Exclusive items are kept apart from everything and are not listed.
+        """
+        by_pattern: dict[int, list[int]] = defaultdict(list)
+        by_resource: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for i, claims in enumerate(self.claims):
+            if claims is not NO_CLAIMS and not self.checks[i].exclusive:
+                for pattern in dict.fromkeys((*claims.writes, *claims.reads)):
+                    by_pattern[pattern].append(i)
+                for resource, amount in claims.uses:
+                    if self.resources[resource].name:
+                        by_resource[resource].append((amount, i))
+        for users in by_resource.values():
+            users.sort(key=lambda user: (-user[0], user[1]))
+        for i, claims in enumerate(self.claims):
+            yield from self._conflicts_of(i, claims, by_pattern, by_resource)
+
+    def _conflicts_of(
+        self,
+        one: int,
+        claims: Claims,
+        by_pattern: Mapping[int, Sequence[int]],
+        by_resource: Mapping[int, Sequence[tuple[int, int]]],
+    ) -> Iterator[Conflict]:
+        if self.checks[one].exclusive:
+            return
+        ordered = {*self.needs[one], *self.after[one], *self.dependents[one]}
+        seen: set[int] = {one}
+        for other in self._rivals(claims, by_pattern, by_resource):
+            if other in seen or other < one or other in ordered:
+                continue
+            seen.add(other)
+            why = why_apart(
+                self.checks[one],
+                self.checks[other],
+                capacities=self.capacities,
+                root=self.root,
+                fold_case=self.fold_case,
+            )
+            if why is not None:
+                yield Conflict(one=one, other=other, why=why)
+
+    def _rivals(
+        self,
+        claims: Claims,
+        by_pattern: Mapping[int, Sequence[int]],
+        by_resource: Mapping[int, Sequence[tuple[int, int]]],
+    ) -> Iterator[int]:
+        for pattern in (*claims.writes, *claims.reads):
+            for overlapping in sorted(self.overlaps[pattern]):
+                yield from by_pattern.get(overlapping, ())
+        for resource, amount in claims.uses:
+            for their_amount, other in by_resource.get(resource, ()):
+                if amount + their_amount <= self.resources[resource].capacity:
+                    break
+                yield other
+
+
+def make_plan(
+    checks: Sequence[Check],
+    *,
+    slots: Mapping[str, int],
+    capacities: Mapping[str, int] | None = None,
+    cpus: int | None = None,
+    durations: Mapping[str, float] | None = None,
+    unselected: Iterable[Check] = (),
+    root: str = "",
+    fold_case: bool = False,
+) -> Plan:
+    """Resolve selected items into a plan.
+
+    ``slots`` is by agent type, ``capacities`` by resource (1 where it says nothing), ``cpus`` the CPU budget shared by
+    all that runs, ``durations`` seconds by node id from history. ``unselected`` are items that exist and were
+    deselected: needing one is an error, coming after one is not. Paths are shown relative to ``root``.
+
+    Raises PlanError for duplicate, unknown, ambiguous and deselected names, cycles, and claims that can never be met.
+    """
+    checks, capacities = tuple(checks), capacities or {}
+    index = _index(checks)
+    for check in checks:
+        _refuse_impossible(check, slots, capacities, cpus)
+    needs, after = _Names(checks, unselected).resolve_all()
+    waits_for = {i: (*needs[i], *after[i]) for i in range(len(checks)) if needs[i] or after[i]}
+    order = _topological(checks, waits_for)
+    dependents = _reversed(len(checks), waits_for)
+    expected_s, is_known = _expect(checks, durations or {})
+    remaining_s = _remaining(expected_s, dependents, order)
+    claims, patterns, overlaps, resources = _claim(checks, slots, capacities, cpus, fold_case)
+    return Plan(
+        checks=checks,
+        slots=dict(slots),
+        capacities=dict(capacities),
+        cpus=cpus,
+        root=root,
+        fold_case=fold_case,
+        index=index,
+        needs=needs,
+        after=after,
+        dependents=dependents,
+        order=order,
+        expected_s=expected_s,
+        is_known=is_known,
+        remaining_s=remaining_s,
+        priority=tuple(0.0 if check.exclusive else remaining_s[i] for i, check in enumerate(checks)),
+        is_pooled=_pool(checks, slots, expected_s, is_known, {*waits_for, *(i for i, d in enumerate(dependents) if d)}),
+        claims=claims,
+        patterns=patterns,
+        overlaps=overlaps,
+        resources=resources,
+    )
+
+
+def _index(checks: Sequence[Check]) -> dict[str, int]:
+    index: dict[str, int] = {}
+    names: dict[tuple[str, str], Check] = {}
+    for i, check in enumerate(checks):
+        other = checks[index[check.nodeid]] if check.nodeid in index else None
+        if check.kind != "test":
+            other = names.setdefault((check.place.file, check.name), check) if other is None else other
+        if other is not None and other is not check and (check.is_marked or other.is_marked):
+            raise PlanError(
+                f'duplicate name "{check.name}", declared at {other.place} as well',
+                where=str(check.place),
+                hint="give one of the two another name",
+            )
+        index.setdefault(check.nodeid, i)
+    return index
+
+
+def _refuse_impossible(check: Check, slots: Mapping[str, int], capacities: Mapping[str, int], cpus: int | None) -> None:
+    where = str(check.place)
+    if slots.get(check.agent, 0) < 1:
+        raise PlanError(
+            f'"{check.name}" needs the agent type "{check.agent}", which has no slots',
+            where=where,
+            hint=f"give it some with --paragate-slots {check.agent}=1",
+        )
+    if cpus is not None and check.cpus > cpus:
+        raise PlanError(
+            f'"{check.name}" takes {check.cpus} CPUs of a budget of {cpus}',
+            where=where,
+            hint=f"lower its cpus to {cpus} or raise --paragate-cpus to {check.cpus}",
+        )
+    for resource, count in total_uses(check).items():
+        if count > capacities.get(resource, 1):
+            raise PlanError(
+                f'"{check.name}" uses {count} of "{resource}", of which there is {capacities.get(resource, 1)}',
+                where=where,
+                hint=f'raise the capacity of "{resource}" in paragate_resources or lower the count in uses',
+            )
+
+
+class _Names:
+    """Finds the items meant by the words in ``needs`` and ``after``."""
+
+    def __init__(self, checks: Sequence[Check], unselected: Iterable[Check]) -> None:
+        self._checks = checks
+        self._all: tuple[Check, ...] = (*checks, *unselected)
+        self._by_word: dict[str, list[int]] | None = None
+
+    def resolve_all(self) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+        """The indices meant by ``needs`` and by ``after``, by item."""
+        nothing: tuple[int, ...] = ()
+        needs, after = [nothing] * len(self._checks), [nothing] * len(self._checks)
+        for i, check in enumerate(self._checks):
+            if check.needs or check.after:
+                needs[i] = tuple(dict.fromkeys(j for word in check.needs for j in self._resolve(i, word, "needs")))
+                later = dict.fromkeys(j for word in check.after for j in self._resolve(i, word, "after"))
+                after[i] = tuple(j for j in later if j not in needs[i])
+        return tuple(needs), tuple(after)
+
+    def _resolve(self, i: int, word: str, key: str) -> list[int]:
+        check = self._checks[i]
+        found = self._find(check, word, key)
+        if i in found:
+            raise PlanError(
+                f'"{check.name}" {"needs" if key == "needs" else "comes after"} itself',
+                where=str(check.place),
+                hint=f'take "{word}" out of its {key}',
+            )
+        missing = [j for j in found if j >= len(self._checks)]
+        if missing and key == "needs":
+            name = self._all[missing[0]].name
+            raise PlanError(
+                f'"{check.name}" needs "{name}", which was deselected',
+                where=str(check.place),
+                hint=f'select "{name}" too',
+            )
+        return [j for j in found if j < len(self._checks)]
+
+    def _find(self, check: Check, word: str, key: str) -> list[int]:
+        found = self._words().get(word, [])
+        nearby = [j for j in found if self._all[j].place.file == check.place.file]
+        found = nearby or found
+        named = [j for j in found if word in (self._all[j].name, self._all[j].nodeid)]
+        found = named or found
+        if not found:
+            known = nearest(word, self._words())
+            raise PlanError(
+                f'"{check.name}" {"needs" if key == "needs" else "comes after"} "{word}", which does not exist',
+                where=str(check.place),
+                hint=f'did you mean "{known}"?' if known else f"name an existing check in its {key}",
+            )
+        if len({self._all[j].place.file for j in found}) > 1:
+            nodeids = ", ".join(self._all[j].nodeid for j in found[:5]) + (", ..." if len(found) > 5 else "")
+            raise PlanError(
+                f'"{word}" in the {key} of "{check.name}" is ambiguous: {nodeids}',
+                where=str(check.place),
+                hint="write the whole node id of the one that is meant",
+            )
+        return found
+
+    def _words(self) -> dict[str, list[int]]:
+        if self._by_word is None:
+            by_word: dict[str, list[int]] = defaultdict(list)
+            for j, check in enumerate(self._all):
+                for word in dict.fromkeys((check.name, check.family, check.nodeid)):
+                    by_word[word].append(j)
+            self._by_word = dict(by_word)
+        return self._by_word
+
+
+def _topological(checks: Sequence[Check], waits_for: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
+    """The items that wait or are waited for, each after what it waits for."""
+    try:
+        return tuple(graphlib.TopologicalSorter(waits_for).static_order())
+    except graphlib.CycleError as error:
+        # graphlib names each item before those that wait for it, and the first one again at the end.
+        cycle: list[int] = list(reversed(error.args[1]))[:-1]
+        first = cycle.index(min(cycle))
+        cycle = [*cycle[first:], *cycle[: first + 1]]
+        raise PlanError(
+            f"these wait for each other: {' -> '.join(checks[i].name for i in cycle)}",
+            where=str(checks[cycle[0]].place),
+            hint="take one of them out of the needs or after of the one before it",
+        ) from None
+
+
+def _reversed(count: int, edges: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for i, others in edges.items():
+        for other in others:
+            found[other].append(i)
+    nothing: tuple[int, ...] = ()
+    return tuple(tuple(sorted(found[i])) if i in found else nothing for i in range(count))
+
+
+def _expect(checks: Sequence[Check], durations: Mapping[str, float]) -> tuple[tuple[float, ...], tuple[bool, ...]]:
+    is_known = tuple(check.nodeid in durations for check in checks)
+    samples: dict[tuple[str, str, bool], list[float]] = defaultdict(list)
+    for check, known in zip(checks, is_known, strict=True):
+        if known:
+            samples[check.agent, check.kind, check.is_marked].append(durations[check.nodeid])
+    medians = {alike: statistics.median(values) for alike, values in samples.items()}
+    guesses = (UNKNOWN_TEST_S, UNKNOWN_CHECK_S)
+    expected_s = tuple(
+        durations[check.nodeid]
+        if known
+        else medians.get((check.agent, check.kind, check.is_marked), guesses[check.is_marked])
+        for check, known in zip(checks, is_known, strict=True)
+    )
+    return expected_s, is_known
+
+
+def _remaining(
+    expected_s: Sequence[float], dependents: Sequence[Sequence[int]], order: Sequence[int]
+) -> tuple[float, ...]:
+    remaining_s = list(expected_s)
+    for i in reversed(order):
+        remaining_s[i] += max((remaining_s[j] for j in dependents[i]), default=0.0)
+    return tuple(remaining_s)
+
+
+def _pool(
+    checks: Sequence[Check],
+    slots: Mapping[str, int],
+    expected_s: Sequence[float],
+    is_known: Sequence[bool],
+    linked: set[int],
+) -> tuple[bool, ...]:
+    """Which tests may be handed out in runs: those that nothing else speaks of and that are not long by themselves.
+
+    A test that is long compared with a slot's share would leave the other slots idle if its turn came last.
+    """
+    total_s: dict[str, float] = defaultdict(float)
+    for check, seconds in zip(checks, expected_s, strict=True):
+        if not check.is_marked:
+            total_s[check.agent] += seconds
+    long_s = {agent: max(LONG_TEST_S, seconds / (8 * slots[agent])) for agent, seconds in total_s.items()}
+    return tuple(
+        not check.is_marked
+        and check.kind == "test"
+        and i not in linked
+        and not (check.reads or check.writes or check.uses or check.exclusive)
+        and check.cpus == 1
+        and not (is_known[i] and slots[check.agent] > 1 and expected_s[i] > long_s[check.agent])
+        for i, check in enumerate(checks)
+    )
+
+
+def _claim(
+    checks: Sequence[Check], slots: Mapping[str, int], capacities: Mapping[str, int], cpus: int | None, fold_case: bool
+) -> tuple[tuple[Claims, ...], tuple[str, ...], tuple[frozenset[int], ...], tuple[Resource, ...]]:
+    """What each item claims, leaving out what it need not share with anybody."""
+    patterns, overlaps, is_shared = _shared_patterns(checks, fold_case)
+    number = {pattern: i for i, pattern in enumerate(patterns)}
+    resources, resource_number = _shared_resources(checks, slots, capacities, cpus)
+    cpus_number = resource_number.get("")
+    known: dict[Claims, Claims] = {NO_CLAIMS: NO_CLAIMS}
+    plain = NO_CLAIMS if cpus_number is None else Claims(uses=((cpus_number, 1),))
+    found: list[Claims] = []
+    for check in checks:
+        if not (check.reads or check.writes or check.uses) and check.cpus == 1:
+            found.append(plain)
+            continue
+        uses = [(resource_number[name], n) for name, n in total_uses(check).items() if name in resource_number]
+        if cpus_number is not None:
+            uses.append((cpus_number, check.cpus))
+        writes = tuple(dict.fromkeys(number[p] for p in check.writes if is_shared[number[p]]))
+        reads = tuple(dict.fromkeys(number[p] for p in check.reads if is_shared[number[p]]))
+        claims = Claims(reads=reads, writes=writes, uses=tuple(uses))
+        found.append(known.setdefault(claims, claims))
+    return tuple(found), patterns, overlaps, resources
+
+
+def _shared_patterns(
+    checks: Sequence[Check], fold_case: bool
+) -> tuple[tuple[str, ...], tuple[frozenset[int], ...], list[bool]]:
+    """All patterns, what each overlaps, and whether anybody but its only user minds."""
+    users: dict[str, int | None] = {}  # None: several
+    written: set[str] = set()
+    for i, check in enumerate(checks):
+        written.update(check.writes)
+        for pattern in (*check.reads, *check.writes):
+            users[pattern] = i if users.get(pattern, i) == i else None
+    patterns = tuple(users)
+    overlaps = overlap_table(patterns, [pattern in written for pattern in patterns], fold_case=fold_case)
+    only = [users[pattern] for pattern in patterns]
+    is_shared = [any(only[j] is None or only[j] != only[i] for j in found) for i, found in enumerate(overlaps)]
+    return patterns, overlaps, is_shared
+
+
+def _shared_resources(
+    checks: Sequence[Check], slots: Mapping[str, int], capacities: Mapping[str, int], cpus: int | None
+) -> tuple[tuple[Resource, ...], dict[str, int]]:
+    """Resources that may run out; the CPU budget is the one without a name."""
+    amounts: dict[str, list[int]] = defaultdict(list)
+    widest: dict[str, int] = {}
+    for check in checks:
+        widest[check.agent] = max(check.cpus, widest.get(check.agent, 0))
+        for name, count in total_uses(check).items() if check.uses else ():
+            amounts[name].append(count)
+    limits = {name: capacities.get(name, 1) for name in amounts}
+    scarce = [name for name in amounts if sum(amounts[name]) > limits[name]]
+    if cpus is not None and sum(slots[agent] * count for agent, count in widest.items()) > cpus:
+        scarce.append("")
+        amounts[""], limits[""] = [1, *(check.cpus for check in checks if check.cpus != 1)], cpus
+    resources = tuple(
+        Resource(name=name, capacity=limits[name], amounts=tuple(sorted(set(amounts[name])))) for name in scarce
+    )
+    return resources, {name: i for i, name in enumerate(scarce)}

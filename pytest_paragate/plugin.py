@@ -1,0 +1,174 @@
+"""pytest's hooks, and nothing else: each hands over to the room that knows.
+
+Without ``--paragate`` only the functions of this module are called, and they import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_paragate.collect import Collecting
+    from pytest_paragate.options import Settings
+    from pytest_paragate.run.command import CommandRunner
+    from pytest_paragate.run.results import Results
+    from pytest_paragate.session import GateSession
+
+MARK_HELP = (
+    "paragate(agent, needs, after, when, reads, writes, uses, exclusive, cpus, timeout, …): "
+    "how this test takes part in `pytest --paragate`; every declared check carries it too"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    from pytest_paragate import options
+
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_paragate import hookspec
+
+    pluginmanager.add_hookspecs(hookspec)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from pytest_paragate import options
+
+    config.addinivalue_line("markers", MARK_HELP)
+    if not options.is_on(config):
+        options.refuse_without_gate(config)
+        return
+    from pytest_paragate.collect import COLLECTING, Collecting
+
+    found = options.settings(config)
+    # pytest-xdist's own session must not take over; its options keep their meaning.
+    config.pluginmanager.set_blocked("dsession")
+    config.pluginmanager.set_blocked("terminaldistreporter")
+    collecting = Collecting(config, agents=found.known_agents, timeout_s=found.timeout_s)
+    config.stash[COLLECTING] = collecting
+    config.pluginmanager.register(CollectionHooks(collecting), "paragate-collection")
+    config.pluginmanager.register(LastLook(collecting), "paragate-last-look")
+    config.pluginmanager.register(RunHooks(found), "paragate-run")
+
+
+@pytest.fixture
+def paragate_run(request: pytest.FixtureRequest) -> CommandRunner:
+    """Run a command inside a check: own process group, time limit, whole output kept, what it leaves behind killed.
+
+    Call it with a command (see ``pytest_paragate.run.command.CommandRunner``); it returns returncode, stdout, stderr,
+    duration_s, and fails the check when the command fails, unless ``check=False``.
+    """
+    from pytest_paragate.run.command import CommandRunner
+
+    return CommandRunner(request)
+
+
+@pytest.fixture
+def paragate_results(request: pytest.FixtureRequest) -> Results:
+    """The verdicts of the checks that this one names in ``needs`` and ``after``, by name."""
+    from pytest_paragate.run.results import results_of
+
+    return results_of(request.node)
+
+
+class CollectionHooks:
+    """Hooks that find checks. Registered under ``--paragate`` only."""
+
+    def __init__(self, collecting: Collecting) -> None:
+        self._collecting = collecting
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        self._collecting.start()
+        try:
+            return (yield)
+        except pytest.UsageError:
+            # "Not found" may only be the consequence of a declaration that is wrong.
+            self._collecting.raise_problems()
+            raise
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        return self._collecting.file(file_path, parent, (yield))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+        return self._collecting.module(module_path, parent)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, obj: object) -> None:
+        self._collecting.refuse_misplaced(collector, obj)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        return self._collecting.report((yield), collector)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        self._collecting.take(items)
+        result = yield
+        self._collecting.restore_needed(items)
+        return result
+
+
+class LastLook:
+    """Sees the items after every other plugin but pytest's own ``--lf`` has chosen among them."""
+
+    def __init__(self, collecting: Collecting) -> None:
+        self._collecting = collecting
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self._collecting.look_before_lf(items)
+
+
+class RunHooks:
+    """Hooks that run the gate and report on it. Registered under ``--paragate`` only."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session: GateSession | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        from pytest_paragate.session import GateSession, is_worker, serve
+
+        if is_worker(session.config):
+            serve(session)
+            return True
+        has_failed = session.testsfailed and not session.config.option.continue_on_collection_errors
+        if has_failed or session.config.option.collectonly:
+            return None  # pytest itself knows what to do
+        self._session = GateSession(session, self._settings)
+        self._session.run()
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+        category = getattr(report, "paragate", None)
+        if category is None:
+            return None
+        # Each check has a line of its own; letters are for those who asked for little.
+        return category, category[0] if config.get_verbosity() < 0 else "", ""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        from pytest_paragate.session import finish
+
+        finish(session, self._settings, self._session)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, object, object]:
+        result = yield
+        if self._session is not None:
+            self._session.write_summary(terminalreporter)
+        return result

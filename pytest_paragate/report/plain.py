@@ -1,0 +1,30 @@
+"""One plain line for each check that ends, for terminals and logs alike."""
+
+from __future__ import annotations
+
+from pytest_paragate.model import Check
+from pytest_paragate.report.summary import Line, Markup
+from pytest_paragate.report.text import cut, neutral, seconds
+from pytest_paragate.verdict import Outcome, Verdict
+
+_WIDEST_OUTCOME = max(len(outcome) for outcome in Outcome)
+
+
+def ended(check: Check, verdict: Verdict, *, width: int) -> Line:
+    """``FAILED     conftest.py::ruff  code-reviewer  4.2s  exit status 1``, cut to ``width`` columns."""
+    word = "advisory" if verdict.advisory else "flaky" if verdict.flaky else str(verdict.outcome)
+    parts = [word.upper().ljust(_WIDEST_OUTCOME), neutral(check.nodeid, keep_newlines=False), check.agent]
+    if verdict.start_s is not None:
+        parts.append(seconds(verdict.duration_s))
+    remark = verdict.summary if verdict.outcome is not Outcome.CRASHED else verdict.reason or verdict.summary
+    if remark:
+        parts.append(neutral(remark, keep_newlines=False))
+    if verdict.leaked:
+        parts.append(f"left {len(verdict.leaked)} process{'es' if len(verdict.leaked) > 1 else ''} behind")
+    return Line(text=cut("  ".join(parts), width), markup=_markup(verdict))
+
+
+def _markup(verdict: Verdict) -> Markup:
+    if verdict.outcome is Outcome.PASSED and not verdict.flaky:
+        return "green"
+    return "yellow" if verdict.is_ok or verdict.outcome is Outcome.CANCELLED else "red"

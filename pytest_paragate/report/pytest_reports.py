@@ -1,0 +1,144 @@
+"""Hands verdicts to pytest's own reporters, as the reports of an ordinary item.
+
+One report of each check carries its verdict (attribute ``paragate``); reporters count and print that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import pytest
+from _pytest._code.code import ReprFileLocation, TerminalRepr
+from _pytest._io import TerminalWriter
+
+from pytest_paragate.model import Check
+from pytest_paragate.report.text import neutral, seconds
+from pytest_paragate.verdict import Outcome, Verdict
+
+ReportOutcome = Literal["passed", "failed", "skipped"]
+
+
+class VerdictRepr(TerminalRepr):
+    """Why a check did not pass, as pytest prints failures; ``reprcrash`` feeds the short test summary."""
+
+    def __init__(self, check: Check, verdict: Verdict) -> None:
+        message = neutral(verdict.summary or str(verdict.outcome), keep_newlines=False)
+        self.reprcrash = ReprFileLocation(check.place.file, check.place.line, message)
+        self._lines = list(_explanation(check, verdict))
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        for line in self._lines:
+            tw.line(line)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines)
+
+
+def _explanation(check: Check, verdict: Verdict) -> list[str]:
+    lines = []
+    if check.command is not None:
+        lines.append(f"$ {neutral(' '.join(check.command.argv), keep_newlines=False)}")
+    took = f" after {seconds(verdict.duration_s)}" if verdict.start_s is not None else ""
+    lines.append(f"{verdict.outcome}: {neutral(verdict.reason or verdict.summary, keep_newlines=False)}{took}")
+    if verdict.leaked:
+        lines.append("left behind: " + ", ".join(neutral(str(leak), keep_newlines=False) for leak in verdict.leaked))
+    if verdict.details:
+        lines += ["", *neutral(verdict.details).splitlines()]
+    if verdict.log:
+        lines.append(f"whole output: {verdict.log}")
+    lines.append(f"declared at {check.place}")
+    return lines
+
+
+def report_outcome(verdict: Verdict) -> ReportOutcome:
+    """What pytest itself makes of a verdict: what a cancelled or advisory check is for exit status and ``--lf``."""
+    if verdict.outcome is Outcome.PASSED:
+        return "passed"
+    if verdict.is_ok or verdict.outcome in (Outcome.SKIPPED, Outcome.CANCELLED):
+        return "skipped"
+    return "failed"
+
+
+def category(verdict: Verdict) -> str:
+    """The word under which pytest's last line counts the verdict."""
+    if verdict.outcome in (Outcome.BLOCKED, Outcome.CANCELLED):
+        return str(verdict.outcome)
+    if verdict.advisory:
+        return "advisory"
+    return report_outcome(verdict)
+
+
+def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest.TestReport]:
+    """Reports of an item that never went through pytest's phases: a command, or anything that was not started."""
+    call = _report(item, check, verdict, when="call")
+    finished = _bare_report(item, when="teardown", outcome="passed")
+    return [call, finished]
+
+
+def of_phases(
+    item: pytest.Item, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]
+) -> list[pytest.TestReport]:
+    """pytest's own reports of a function check or test, put right where the verdict knows more than they do."""
+    if not reports:
+        return of_command(item, check, verdict)
+    carrier = next((report for report in reports if report.outcome != "passed"), None)
+    if carrier is None:
+        carrier = next((report for report in reports if report.when == "call"), reports[0])
+    wanted = report_outcome(verdict)
+    if carrier.outcome != wanted:
+        own = _report(item, check, verdict, when="call")
+        carrier.outcome, carrier.longrepr = own.outcome, _joined(carrier, own)
+    if check.is_marked:
+        _tag(carrier, check, verdict)
+    return list(reports)
+
+
+def _joined(carrier: pytest.TestReport, own: pytest.TestReport) -> Any:
+    """pytest's traceback stays where there is one, since it shows what was running."""
+    return carrier.longrepr if own.outcome == "failed" and carrier.longrepr else own.longrepr
+
+
+def _report(item: pytest.Item, check: Check, verdict: Verdict, *, when: Literal["call"]) -> pytest.TestReport:
+    report = _bare_report(item, when=when, outcome=report_outcome(verdict))
+    report.duration = verdict.duration_s
+    if report.outcome == "failed":
+        report.longrepr = VerdictRepr(check, verdict)
+    elif report.outcome == "skipped":
+        reason = neutral(verdict.reason or verdict.summary, keep_newlines=False)
+        report.longrepr = (check.place.file, check.place.line, reason)
+    if verdict.output:
+        report.sections.append(("Captured stdout call", neutral(verdict.output)))
+    _tag(report, check, verdict)
+    return report
+
+
+def _bare_report(item: pytest.Item, *, when: Literal["call", "teardown"], outcome: ReportOutcome) -> pytest.TestReport:
+    return pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords=dict.fromkeys(item.keywords, 1),
+        outcome=outcome,
+        longrepr=None,
+        when=when,
+    )
+
+
+def _tag(report: pytest.TestReport, check: Check, verdict: Verdict) -> None:
+    report.user_properties += properties(check, verdict)
+    report.__dict__["paragate"] = category(verdict)
+
+
+def properties(check: Check, verdict: Verdict) -> list[tuple[str, object]]:
+    """What JUnit and other reports say about a check beyond pytest's own words."""
+    found: list[tuple[str, object]] = [("agent", check.agent), ("outcome", str(verdict.outcome))]
+    if verdict.slot is not None:
+        found.append(("slot", verdict.slot))
+    return found
+
+
+def revived(config: pytest.Config, data: Mapping[str, Any]) -> pytest.TestReport:
+    """A report that crossed a gateway."""
+    report: pytest.TestReport = config.hook.pytest_report_from_serializable(config=config, data=dict(data))
+    report.user_properties = [(name, value) for name, value in report.user_properties]
+    return report

@@ -1,0 +1,142 @@
+"""The fixture ``paragate_run``: a command inside a function check, run with the same care as a command check."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from pytest_paragate.declare import split_command
+from pytest_paragate.judge.ending import status_text
+from pytest_paragate.run import process
+from pytest_paragate.run.items import CONTEXT, WORKER, ItemContext
+from pytest_paragate.run.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """A command that has ended. ``stdout`` and ``stderr`` are text; of long output, head and tail.
+
+    ``returncode`` is negative for a signal, as in :mod:`subprocess`. ``cpu_s`` and ``max_rss_kb`` (KiB) are None where
+    the system does not tell. ``counts`` holds what was read from the output.
+    """
+
+    command: str
+    returncode: int
+    stdout: str
+    stderr: str
+    duration_s: float
+    cpu_s: float | None = None
+    max_rss_kb: int | None = None
+    timed_out: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class CommandFailed(Exception):
+    """A command run by ``paragate_run`` did not succeed; ``result`` is the :class:`CommandResult`."""
+
+    def __init__(self, message: str, result: CommandResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class CommandRunner:
+    """What the fixture ``paragate_run`` is: call it with a command."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._item: pytest.Item = request.node
+        self._folder = self._item.path.parent
+
+    def __call__(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float | str | None = None,
+        check: bool = True,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        shell: bool = False,
+    ) -> CommandResult:
+        """Run ``command`` and wait for it.
+
+        Args:
+            command: a string, split like a shell does and run without one, or a list of arguments.
+            timeout: seconds, or ``"90s"``, ``"2m"``; TERM, then KILL after the check's grace.
+            check: raise when it does not exit with 0.
+            cwd: folder to run in, relative to the declaring file's folder, which is also the default.
+            env: laid over the check's environment as it is now.
+            shell: give the string to the shell.
+
+        Raises:
+            CommandFailed: there is no such program, or, with ``check``, exit status, signal or time limit.
+        """
+        words, timeout_s = split_command(command, shell=shell, timeout=timeout)
+        shown = command if isinstance(command, str) else shlex.join(command)
+        worker, context = self._item.config.stash.get(WORKER, None), self._item.stash.get(CONTEXT, None)
+        if worker is None or context is None:
+            raise CommandFailed("paragate_run works in checks and tests that run under --paragate")
+        try:
+            done = worker.run_for_item(
+                words,
+                cwd=str(self._folder / cwd) if cwd is not None else str(self._folder),
+                env={**worker.command_environment(), **(env or {})},
+                shell=shell,
+                timeout_s=timeout_s,
+                grace_s=context.grace_s,
+                leaks=context.leaks,
+                name=f"{self._item.name}-{len(context.commands) + 1}",
+            )
+        except process.CannotStart as problem:
+            context.commands.append({"command": shown, "cannot_start": str(problem)})
+            raise CommandFailed(f"{shown}: {problem}") from None
+        return _judged(shown, done, worker, context, timeout_s=timeout_s, check=check)
+
+
+def _judged(
+    shown: str,
+    done: process.Completed,
+    worker: Worker,
+    context: ItemContext,
+    *,
+    timeout_s: float | None,
+    check: bool,
+) -> CommandResult:
+    result = CommandResult(
+        command=shown,
+        returncode=done.returncode,
+        stdout=_text(done.stdout_path),
+        stderr=_text(done.stderr_path),
+        duration_s=done.duration_s,
+        cpu_s=done.cpu_s,
+        max_rss_kb=done.max_rss_kb,
+        timed_out=done.timed_out,
+    )
+    context.commands.append(
+        {
+            "command": shown,
+            "returncode": done.returncode,
+            "duration_s": done.duration_s,
+            "cpu_s": done.cpu_s,
+            "max_rss_kb": done.max_rss_kb,
+            "timed_out": done.timed_out,
+            "checked": check,
+            "leaked": [{"pid": leak.pid, "command": leak.command, "killed": leak.killed} for leak in done.leaked],
+            "stdout_path": done.stdout_path,
+            "stderr_path": done.stderr_path,
+        }
+    )
+    # Shown with the check's own captured output, where a reader looks for it.
+    for stream, text in (("stdout", result.stdout), ("stderr", result.stderr)):
+        if text:
+            print(f"--- {shown} ({stream}) ---\n{text}", end="" if text.endswith("\n") else "\n")
+    if check and (done.returncode != 0 or done.timed_out):
+        how = f"took longer than {timeout_s:g} s" if done.timed_out else status_text(done.returncode)
+        raise CommandFailed(f"{shown}: {how}", result)
+    return result
+
+
+def _text(path: str | None) -> str:
+    return process.read_excerpt(path).text if path else ""

@@ -1,0 +1,295 @@
+"""Slots as execnet gateways: starts workers, carries messages, and says how each worker ended.
+
+Every event lands in one inbox, in the order in which it became known:
+
+- ``Said(worker, message)``: the worker sent a message (see :mod:`pytest_paragate.run.worker`);
+- ``Ended(worker, status, why)``: the worker's connection is closed and its process is gone. Nothing follows it.
+
+Starting a worker returns at once; messages sent before it is up are delivered when it is.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from pytest_paragate.run.worker import Message
+from pytest_paragate.run.zygote import Zygote
+
+if TYPE_CHECKING:
+    import execnet
+
+# How long a worker's last messages may follow its death, and its death the end of its connection, seconds.
+_SETTLE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    worker: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """``status`` is as in :mod:`subprocess`: negative for a signal, None when it is not known."""
+
+    worker: str
+    status: int | None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signalled:
+    """The controller itself got a signal."""
+
+    signum: int
+
+
+Event = Said | Ended | Signalled
+Inbox = queue.SimpleQueue[Event]
+
+
+class WorkerHandle(Protocol):
+    """One worker as the controller sees it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def kind(self) -> Literal["fork", "popen"]: ...
+
+    def send(self, message: Message) -> None: ...
+
+    def kill(self) -> None:
+        """End the process and its group at once."""
+
+
+class Launcher(Protocol):
+    """Starts workers of one kind."""
+
+    def launch(self, worker_id: str, slot: str) -> WorkerHandle: ...
+
+    def allow(self, pids: list[int]) -> None:
+        """Let these processes outlive the run."""
+
+    def close(self) -> None:
+        """Kill what is left and release everything."""
+
+
+class _Connected:
+    """A worker's channel, and the two facts that together mean its end: connection closed, process gone."""
+
+    def __init__(self, worker_id: str, inbox: Inbox) -> None:
+        self.id = worker_id
+        self._inbox = inbox
+        self._lock = threading.Lock()
+        self._channel: Any = None
+        self._unsent: list[Message] = []
+        self._is_closed = False
+        self._status: int | None = None
+        self._is_gone = False
+        self._has_ended = False
+
+    def connect(self, gateway: execnet.Gateway, task: str) -> None:
+        channel = gateway.remote_exec(task)
+        self._gateway = gateway
+        channel.setcallback(self._receive, endmarker=None)
+        with self._lock:
+            self._channel, unsent, self._unsent = channel, self._unsent, []
+            for message in unsent:
+                self._send(message)
+
+    def send(self, message: Message) -> None:
+        with self._lock:
+            if self._channel is None:
+                self._unsent.append(message)
+            else:
+                self._send(message)
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:
+            pass  # it is gone; Ended says so
+
+    def _receive(self, message: Message | None) -> None:
+        if message is not None:
+            self._inbox.put(Said(worker=self.id, message=message))
+            if message["say"] == "bye":
+                self._gateway.exit()  # its work is done; this lets its process end
+            return
+        with self._lock:
+            self._is_closed = True
+        self._check_ended()
+
+    def gone(self, status: int | None, why: str | None = None) -> None:
+        """The process has ended. What it sent last may still be on its way, unless something holds its pipe open."""
+        with self._lock:
+            self._is_gone, self._status = True, status
+            was_connected = self._channel is not None
+        self._check_ended(why)
+        if not self._has_ended:
+            timer = threading.Timer(_SETTLE_S if was_connected else 0, self._end, args=(why,))
+            timer.daemon = True
+            timer.start()
+
+    def _check_ended(self, why: str | None = None) -> None:
+        if self._is_closed and self._is_gone:
+            self._end(why)
+
+    def _end(self, why: str | None) -> None:
+        with self._lock:
+            if self._has_ended:
+                return
+            self._has_ended = True
+        self._inbox.put(Ended(worker=self.id, status=self._status, why=why))
+
+
+# --- fork workers ---------------------------------------------------------------------------------------------------
+
+
+class ForkWorker(_Connected):
+    kind: Final = "fork"
+
+    def __init__(self, worker_id: str, inbox: Inbox, zygote: Zygote) -> None:
+        super().__init__(worker_id, inbox)
+        self._zygote = zygote
+
+    def kill(self) -> None:
+        self._zygote.signal(self.id, signal.SIGKILL)
+
+
+class ForkLauncher:
+    """Workers forked from a zygote; each pair of pipes is wrapped in an execnet gateway."""
+
+    def __init__(self, zygote: Zygote, inbox: Inbox, *, task: str) -> None:
+        import execnet
+
+        self._zygote, self._inbox, self._task = zygote, inbox, task
+        self._group = execnet.Group()
+        self._workers: dict[str, ForkWorker] = {}
+        self._listener = threading.Thread(target=self._listen, name="paragate-zygote", daemon=True)
+        self._listener.start()
+
+    def launch(self, worker_id: str, slot: str) -> ForkWorker:
+        from execnet.gateway import Gateway
+        from execnet.xspec import XSpec
+
+        from pytest_paragate.run.pipe_io import PipeIO
+
+        their_read, our_write = os.pipe()
+        our_read, their_write = os.pipe()
+        worker = self._workers[worker_id] = ForkWorker(worker_id, self._inbox, self._zygote)
+        try:
+            self._zygote.fork({"id": worker_id, "slot": slot}, their_read, their_write)
+        except OSError as problem:
+            worker.gone(None, f"the fork server is gone: {problem}")
+        finally:
+            os.close(their_read)
+            os.close(their_write)
+        spec = XSpec(f"fork//id={worker_id}//execmodel=main_thread_only")
+        gateway = Gateway(PipeIO(our_read, our_write, "thread"), spec)
+        self._group._register(gateway)
+        worker.connect(gateway, self._task)
+        return worker
+
+    def allow(self, pids: list[int]) -> None:
+        self._zygote.allow(pids)
+
+    def close(self) -> None:
+        self._zygote.close()
+        self._listener.join(_SETTLE_S)
+        self._group.terminate(timeout=_SETTLE_S)
+
+    def _listen(self) -> None:
+        while (news := self._zygote.receive()) is not None:
+            if "ended" in news:
+                self._workers[news["ended"]].gone(os.waitstatus_to_exitcode(news["status"]))
+        for worker in self._workers.values():
+            worker.gone(None, "the fork server is gone")
+
+
+# --- popen workers --------------------------------------------------------------------------------------------------
+
+
+class PopenWorker(_Connected):
+    kind: Final = "popen"
+
+    def __init__(self, worker_id: str, inbox: Inbox) -> None:
+        super().__init__(worker_id, inbox)
+        self._process: Any = None
+
+    def adopt(self, gateway: execnet.Gateway, task: str) -> None:
+        self._process = getattr(gateway._io, "popen", None)
+        self.connect(gateway, task)
+        if self._process is not None:
+            threading.Thread(target=self._wait, name=f"paragate-{self.id}", daemon=True).start()
+
+    def kill(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        try:
+            if hasattr(os, "killpg") and os.getpgid(self._process.pid) == self._process.pid:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        except OSError:
+            pass  # it ended meanwhile
+
+    def _wait(self) -> None:
+        self.gone(self._process.wait())
+
+    def _receive(self, message: Message | None) -> None:
+        if message is None and self._process is None:
+            self.gone(None)  # a gateway without a process of ours: the end of the connection is all we get to know
+        super()._receive(message)
+
+
+class PopenLauncher:
+    """Workers on fresh interpreters, or on whatever gateway ``make_gateway`` returns for a slot."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        *,
+        task: str,
+        setup: Callable[[str, str], Message],
+        make_gateway: Callable[[str], execnet.Gateway | None],
+    ) -> None:
+        import execnet
+
+        self._inbox, self._task, self._setup, self._make_gateway = inbox, task, setup, make_gateway
+        self._group = execnet.Group(execmodel="thread")
+        self._workers: list[PopenWorker] = []
+
+    def launch(self, worker_id: str, slot: str) -> PopenWorker:
+        worker = PopenWorker(worker_id, self._inbox)
+        self._workers.append(worker)
+        worker.send(self._setup(worker_id, slot))
+        # Booting an interpreter takes a while, and no other slot should wait for it.
+        threading.Thread(
+            target=self._start, args=(worker, slot), name=f"paragate-start-{worker_id}", daemon=True
+        ).start()
+        return worker
+
+    def allow(self, pids: list[int]) -> None:
+        pass  # a popen worker that ends leaves its children to the system
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+        self._group.terminate(timeout=_SETTLE_S)
+
+    def _start(self, worker: PopenWorker, slot: str) -> None:
+        try:
+            gateway = self._make_gateway(slot)
+            if gateway is None:
+                gateway = self._group.makegateway(f"popen//id={worker.id}//execmodel=main_thread_only")
+            worker.adopt(gateway, self._task)
+        except Exception as problem:
+            worker.gone(None, f"its gateway could not be started: {problem}")

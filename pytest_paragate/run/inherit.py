@@ -1,0 +1,107 @@
+"""Puts right what a forked worker inherits from the controller: captures, reporters, settings of pytest-xdist's kind.
+
+After :func:`become_worker` the process behaves, for pytest's plugins and for tests, like a pytest-xdist worker that has
+just collected.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Hooks that reporters of the main process implement; in a worker they would write everything twice.
+_RELAYED_HOOKS = (
+    "pytest_runtest_logstart",
+    "pytest_runtest_logreport",
+    "pytest_runtest_logfinish",
+    "pytest_warning_recorded",
+)
+
+
+def become_worker(config: pytest.Config, workerinput: dict[str, Any], *, crash_path: str) -> None:
+    """Change this forked copy of the main process into a worker. ``crash_path`` takes what is written past pytest."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # The parent's exit handlers are the parent's: they delete and close what all workers share.
+    atexit._clear()
+    mark_as_worker(config, workerinput)
+    _mute_terminal(config)
+    _reopen_streams(config, crash_path)
+    _silence_reporters(config.pluginmanager)
+    _reseed_numpy(config)
+
+
+def mark_as_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
+    """Set what plugins, fixtures and settings files look at to know that they are in a worker."""
+    os.environ["PYTEST_XDIST_WORKER"] = workerinput["workerid"]
+    os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(workerinput["workercount"])
+    os.environ["PYTEST_XDIST_TESTRUNUID"] = workerinput["testrunuid"]
+    config.workerinput = workerinput  # type: ignore[attr-defined]
+    config.workeroutput = {}  # type: ignore[attr-defined]
+    # Stopping early is the controller's decision: a worker sees only its own failures.
+    config.option.maxfail = 0
+
+
+def set_basetemp(config: pytest.Config, basetemp: str) -> None:
+    """Give the worker a base folder of its own below the run's; it is made when a test first asks for it."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is not None and factory._basetemp is None:
+        factory._given_basetemp = Path(basetemp)
+
+
+def _mute_terminal(config: pytest.Config) -> None:
+    # It stays registered: plugins ask it for a writer, and pytest-timeout hangs without one.
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None:
+        terminal._tw._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _reopen_streams(config: pytest.Config, crash_path: str) -> None:
+    """Fresh capture files (the inherited ones share their offset), and a file of our own below them."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None and capture._global_capturing is not None:
+        capture._global_capturing.stop_capturing()
+        capture._global_capturing = None
+    beneath = os.open(crash_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(beneath, 1)
+    os.dup2(beneath, 2)
+    for descriptor in _faulthandler_descriptors(config):
+        os.dup2(beneath, descriptor, inheritable=False)
+    os.close(beneath)
+    if capture is not None:
+        capture.start_global_capturing()
+        capture.suspend_global_capture(in_=False)
+
+
+def _faulthandler_descriptors(config: pytest.Config) -> Iterable[int]:
+    """The copy of stderr that pytest keeps for crash dumps."""
+    if faulthandler.is_enabled():
+        try:
+            from _pytest.faulthandler import fault_handler_stderr_fd_key
+        except ImportError:
+            return
+        descriptor = config.stash.get(fault_handler_stderr_fd_key, None)
+        if descriptor is not None and descriptor > 2:
+            yield descriptor
+
+
+def _silence_reporters(pluginmanager: pytest.PytestPluginManager) -> None:
+    for name in _RELAYED_HOOKS:
+        hook = getattr(pluginmanager.hook, name)
+        for implementation in list(hook.get_hookimpls()):
+            hook._remove_plugin(implementation.plugin)
+
+
+def _reseed_numpy(config: pytest.Config) -> None:
+    # The standard library reseeds itself after a fork; numpy's global state would be the same in every worker.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and not config.pluginmanager.hasplugin("randomly"):
+        numpy.random.seed()

@@ -1,0 +1,289 @@
+"""Runs collected items in a worker, one after another, and says how each ended.
+
+Rules
+- An item never waits for the next one to be known. Inside a run of tests the next item is the real one; the last gets a
+  stand-in that keeps module and session fixtures alive. When a real next item turns out to need less, what is no longer
+  needed is torn down then, and an error there is blamed on the item that ended before.
+- A function check is torn down completely, so that processes it leaves behind are known to be leaks. What it changed in
+  the process (folder, environment, standard streams, threads) is reported, and the controller replaces the worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import pytest
+
+from pytest_paragate.run import inherit, linux
+from pytest_paragate.run.worker import Message, StopRequested, Worker
+
+# How long killing what a check left behind may take, seconds.
+_KILL_WITHIN_S = 5.0
+
+WORKER = pytest.StashKey[Worker]()
+CONTEXT = pytest.StashKey["ItemContext"]()
+
+
+@dataclass(slots=True, kw_only=True)
+class ItemContext:
+    """What a running check can ask for: verdicts of what it waited for, and its own command settings."""
+
+    results: Mapping[str, Any]
+    grace_s: float
+    leaks: str
+    commands: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class ItemDone:
+    """How one item ended. ``reports`` are pytest's, serialised; times are of the monotonic clock, in seconds.
+
+    ``ended_session`` is set when the item asked for the whole session to end (``pytest.exit``, ``KeyboardInterrupt``).
+    """
+
+    started_at: float
+    duration_s: float = 0.0
+    cpu_s: float = 0.0
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    stopped: bool = False
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    leaked: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    internal_error: str | None = None
+    ended_session: tuple[Literal["exit", "interrupt"], str, int | None] | None = None
+
+
+class ItemRunner:
+    """Runs items of one session for one worker. Registered as a plugin, it takes the place of every reporter."""
+
+    def __init__(self, session: pytest.Session, worker: Worker) -> None:
+        self._session, self._worker = session, worker
+        self._config = session.config
+        self._reports: list[dict[str, Any]] = []
+        self._previous: pytest.Item | None = None
+        self._indices = range(len(session.items))
+        self._by_nodeid: dict[str, int] | None = None
+        self._config.stash[WORKER] = worker
+        self._config.pluginmanager.register(self, "paragate-relay")
+
+    # pytest's hooks
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        self._reports.append(sendable(data))
+
+    def pytest_warning_recorded(
+        self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: tuple[str, int, str] | None
+    ) -> None:
+        from xdist.remote import serialize_warning_message
+
+        data = {
+            "warning_message": serialize_warning_message(warning_message),
+            "when": when,
+            "nodeid": nodeid,
+            "location": location,
+        }
+        self._worker.send({"say": "warning", "warning": sendable(data)})
+
+    # the worker's side
+
+    def run(self, message: Message) -> None:
+        """Run the items of one ``items`` message."""
+        inherit.set_basetemp(self._config, message["basetemp"])
+        items = [
+            self._item(index, nodeid) for index, nodeid in zip(message["indices"], message["nodeids"], strict=True)
+        ]
+        for position, index in enumerate(message["indices"]):
+            item = items[position]
+            if item is None:
+                why = f"this worker did not collect {message['nodeids'][position]}"
+                self._worker.send({"say": "differs", "index": index, "why": why})
+                continue
+            following = items[position + 1] if position + 1 < len(items) else None
+            self._run_item(index, item, following, message)
+
+    def finish(self) -> None:
+        """Tear down everything that is still set up."""
+        self._tear_down_for(None)
+
+    def _item(self, index: int, nodeid: str) -> pytest.Item | None:
+        """The item the controller means: usually at the same place; a fresh session may have another order."""
+        items = self._session.items
+        if index < len(items) and items[index].nodeid == nodeid:
+            return items[index]
+        if self._by_nodeid is None:
+            self._by_nodeid = {item.nodeid: place for place, item in enumerate(items)}
+        place = self._by_nodeid.get(nodeid)
+        return None if place is None else items[place]
+
+    def _run_item(self, index: int, item: pytest.Item, following: pytest.Item | None, message: Message) -> None:
+        is_check = message["is_check"]
+        if self._previous is not None:
+            self._tear_down_for(item)
+        nextitem = None if is_check else following or _StandIn.beside(item)
+        context = ItemContext(results=message["results"], grace_s=message["grace_s"], leaks=message["leaks"])
+        item.stash[CONTEXT] = context
+        before = _ProcessState.now() if is_check else None
+        self._reports = []
+        done = ItemDone(started_at=time.monotonic())
+        cpu_before_s = _cpu_s()
+        self._worker.begin_item(index, done.started_at)
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        except pytest.exit.Exception as request:
+            done.ended_session = ("exit", str(request.msg), request.returncode)
+        except KeyboardInterrupt:
+            done.ended_session = ("interrupt", "KeyboardInterrupt", None)
+        except StopRequested:
+            pass  # between two phases; was_stopped tells
+        except BaseException:
+            done.internal_error = traceback.format_exc()
+        finally:
+            self._worker.end_item()
+        done.duration_s = time.monotonic() - done.started_at
+        done.cpu_s = _cpu_s() - cpu_before_s
+        self._previous = item
+        if done.ended_session or done.internal_error or self._worker.was_stopped:
+            self._tear_down_for(None)
+        if before is not None:
+            done.leaked = _end_leaked(before.children, is_allowed=context.leaks == "allow")
+            done.changed = before.changes()
+        done.reports, done.stopped, done.commands = self._reports, self._worker.was_stopped, context.commands
+        self._worker.send({"say": "item", "index": index, **asdict(done)})
+
+    def _tear_down_for(self, item: pytest.Item | None) -> None:
+        """Tear down what ``item`` does not need, which the item before it had left standing."""
+        previous, state = self._previous, self._session._setupstate
+        needed = item.listchain() if item is not None else []
+        standing = list(state.stack)
+        if previous is None or standing == needed[: len(standing)]:
+            return
+        before = len(self._reports)
+        call = pytest.CallInfo.from_call(
+            lambda: previous.ihook.pytest_runtest_teardown(item=previous, nextitem=item), when="teardown"
+        )
+        if call.excinfo is not None:
+            report = previous.ihook.pytest_runtest_makereport(item=previous, call=call)
+            data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+            self._worker.send({"say": "late", "report": sendable(data)})
+        del self._reports[before:]
+
+
+class _StandIn(pytest.Item):
+    """A next item that is not known yet: a neighbour with the same parents."""
+
+    @classmethod
+    def beside(cls, item: pytest.Item) -> _StandIn:
+        assert item.parent is not None
+        stand_in: _StandIn = cls.from_parent(item.parent, name="<next>")
+        return stand_in
+
+    def runtest(self) -> None:
+        raise AssertionError("a stand-in is never run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ProcessState:
+    """What a check could change for the checks that come after it in the same process."""
+
+    folder: str | None
+    environment: dict[str, str]
+    streams: tuple[object, ...]
+    threads: int
+    children: frozenset[int]
+
+    @classmethod
+    def now(cls) -> _ProcessState:
+        environment = dict(os.environ)
+        environment.pop("PYTEST_CURRENT_TEST", None)
+        return cls(
+            folder=_folder(),
+            environment=environment,
+            streams=tuple(_stream(descriptor) for descriptor in (0, 1, 2)),
+            threads=threading.active_count(),
+            children=frozenset(linux.children(os.getpid())),
+        )
+
+    def changes(self) -> list[str]:
+        now = _ProcessState.now()
+        return [
+            name
+            for name, before, after in (
+                ("current folder", self.folder, now.folder),
+                ("environment", self.environment, now.environment),
+                ("standard streams", self.streams, now.streams),
+            )
+            if before != after
+        ] + (["running threads"] if now.threads > self.threads else [])
+
+
+def _end_leaked(before: frozenset[int], *, is_allowed: bool) -> list[dict[str, Any]]:
+    """Name the processes that came since ``before`` and still run, and kill them unless they are allowed."""
+    give_up_at = time.monotonic() + _KILL_WITHIN_S
+    leaked: dict[int, dict[str, Any]] = {}
+    while time.monotonic() < give_up_at:
+        new = [pid for pid in linux.children(os.getpid()) if pid not in before]
+        running = [pid for child in new for pid in (child, *linux.descendants(child)) if linux.is_running(pid)]
+        if not running:
+            break
+        for pid in running:
+            leaked.setdefault(pid, {"pid": pid, "command": linux.describe(pid), "killed": not is_allowed})
+            if not is_allowed:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+        if is_allowed:
+            break
+        for pid in running:
+            linux.Tree.wait_one(pid, time.monotonic() + 0.1)
+    return list(leaked.values())
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _stream(descriptor: int) -> object:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _cpu_s() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def sendable(value: Any) -> Any:
+    """``value`` with everything that cannot cross a gateway replaced by its text; nothing is lost for that."""
+    kind = type(value)
+    if value is None or kind in (bool, bytes, float):
+        return value
+    if kind is str:
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if kind is int:
+        # execnet's short form holds 32 bits, and it mistakes large negative numbers for short ones.
+        return value if value > -(2**31) else str(value)
+    if kind in (list, tuple):
+        return kind(sendable(each) for each in value)
+    if kind is dict:
+        return {sendable(key): sendable(each) for key, each in value.items()}
+    if isinstance(value, os.PathLike):
+        return sendable(os.fspath(value))
+    try:
+        return sendable(str(value))
+    except Exception:
+        return f"<{kind.__name__} that cannot be shown>"

@@ -1,0 +1,608 @@
+"""The controller: feeds what happens to the schedule, carries out what it commands, and settles every verdict.
+
+Invariants
+- Every check that was started gets exactly one verdict, whatever its worker does.
+- The next work is handed out before the last result is reported: reporting never keeps a slot idle.
+- A check that was told to end is not reported passed, unless it had finished before it was told.
+- Nothing here waits for one worker alone; every wait is on the inbox and has the earliest deadline as its limit.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from pytest_paragate.judge import ending
+from pytest_paragate.model import Check, assert_never
+from pytest_paragate.plan import Plan
+from pytest_paragate.run import process
+from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
+from pytest_paragate.run.worker import Message
+from pytest_paragate.schedule import (
+    Begin,
+    Block,
+    Command,
+    Drop,
+    Finished,
+    Returned,
+    Schedule,
+    Slot,
+    SlotLost,
+    Start,
+    Stop,
+)
+from pytest_paragate.verdict import Leaked, Outcome, Verdict, WorkerRecord
+
+# How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
+_OVERDUE_S = 5.0
+# How long a worker may take to tear down its fixtures at the end, seconds.
+_GOODBYE_S = 120.0
+# The same after an interruption.
+_HASTY_GOODBYE_S = 5.0
+
+
+class Audience(Protocol):
+    """Who is told what happens, as it happens."""
+
+    def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
+        """A check has its verdict. ``reports`` are pytest's own reports of it, serialised; none for commands."""
+
+    def output(self, index: int, stream: str, data: bytes) -> None:
+        """Live output under ``-s``."""
+
+    def warning(self, warning: Mapping[str, Any]) -> None: ...
+
+    def late_report(self, report: Mapping[str, Any]) -> None:
+        """A fixture's teardown failed after its item had its verdict."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seat:
+    """One slot: its worker while it has one, and what that worker is doing."""
+
+    slot: Slot
+    worker: WorkerHandle | None = None
+    restarts: int = 0
+    pending: deque[int] = field(default_factory=deque)
+    current: int | None = None
+    began_at: float | None = None
+    deadline: float | None = None
+    stop_reason: str | None = None
+    is_timeout: bool = False
+    has_items: bool = False
+
+    def forget_item(self) -> None:
+        self.current = self.began_at = self.deadline = self.stop_reason = None
+        self.is_timeout = False
+
+
+@dataclass(slots=True, kw_only=True)
+class LoopResult:
+    """What :meth:`Loop.run` leaves: verdicts by index, workers, and what went wrong around the checks."""
+
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    workers: list[WorkerRecord] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    signum: int | None = None
+    ended_session: tuple[str, str, int | None] | None = None
+    stopped_by_maxfail: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopSettings:
+    """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id."""
+
+    maxfail: int
+    max_worker_restart: int | None
+    crash_path: Callable[[str], str]
+    basetemp: Callable[[str], str]
+
+
+class Loop:
+    """One run of a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        schedule: Schedule,
+        launcher: Launcher,
+        inbox: Inbox,
+        audience: Audience,
+        settings: LoopSettings,
+        *,
+        started_at: float,
+    ) -> None:
+        self._plan, self._schedule, self._launcher, self._inbox = plan, schedule, launcher, inbox
+        self._audience, self._settings, self._started_at = audience, settings, started_at
+        self._seats: dict[Slot, _Seat] = {}
+        self._by_worker: dict[str, _Seat] = {}
+        self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
+        self._launched = self._restarts = self._failures = 0
+        self._result = LoopResult()
+
+    # the run
+
+    def run(self) -> LoopResult:
+        """Run until every check has its verdict and every worker is gone."""
+        with self._own_signals():
+            try:
+                self._obey(self._schedule.feed(Begin(at_s=self._now_s())))
+                while not self._is_done():
+                    self._handle(self._next_event())
+                self._say_goodbye()
+            finally:
+                self._launcher.close()
+        return self._result
+
+    def _is_done(self) -> bool:
+        return len(self._result.verdicts) == len(self._plan.checks) or self._is_stuck()
+
+    def _is_stuck(self) -> bool:
+        """Whether nothing can happen any more although checks are undecided: our own fault, and never a green run."""
+        return all(not seat.pending for seat in self._seats.values()) and self._inbox.empty()
+
+    def _now_s(self) -> float:
+        return time.monotonic() - self._started_at
+
+    def _next_event(self) -> Event | None:
+        deadlines = [seat.deadline for seat in self._seats.values() if seat.deadline is not None]
+        deadlines += [deadline for _, deadline in self._leaving.values()]
+        if not deadlines:
+            return self._inbox.get()
+        try:
+            return self._inbox.get(timeout=max(0.0, min(deadlines) - time.monotonic()))
+        except queue.Empty:
+            return None
+
+    def _handle(self, event: Event | None) -> None:
+        match event:
+            case None:
+                self._enforce_deadlines()
+            case Said():
+                self._hear(event.worker, event.message)
+            case Ended():
+                self._worker_ended(event)
+            case Signalled():
+                self._interrupted(event.signum)
+            case _:
+                assert_never(event)
+
+    def _obey(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            match command:
+                case Start():
+                    self._start(command)
+                case Block():
+                    self._block(command)
+                case Drop():
+                    dropped = Verdict(outcome=Outcome.CANCELLED, summary=command.reason, reason=command.reason)
+                    self._announce(command.check, self._record(command.check, dropped))
+                case _:
+                    assert_never(command)
+
+    # starting
+
+    def _start(self, command: Start) -> None:
+        seat = self._seats.get(command.slot)
+        if seat is None:
+            seat = self._seats[command.slot] = _Seat(slot=command.slot)
+        first = self._plan.checks[command.checks[0]]
+        if seat.worker is not None and seat.has_items and first.kind == "function":
+            # It tears everything down behind it; fixtures that tests share stay with the worker that has them.
+            self._retire(seat)
+        if seat.worker is None:
+            self._launch(seat)
+        assert seat.worker is not None
+        seat.pending.extend(command.checks)
+        if first.kind == "command":
+            self._send_command(seat, command.checks[0], first)
+        else:
+            seat.has_items = True
+            seat.worker.send(self._items_message(seat.worker.id, command.checks, first))
+
+    def _launch(self, seat: _Seat) -> None:
+        worker_id = f"gw{self._launched}"
+        self._launched += 1
+        record = WorkerRecord(
+            id=worker_id, kind="fork", slot=str(seat.slot), started_s=self._now_s(), restarts=seat.restarts
+        )
+        seat.worker = self._launcher.launch(worker_id, str(seat.slot))
+        seat.has_items = False
+        self._by_worker[worker_id] = seat
+        self._result.workers.append(replace(record, kind=seat.worker.kind))
+
+    def _send_command(self, seat: _Seat, index: int, check: Check) -> None:
+        spec, timeout_s = check.command, check.timeout_s
+        assert spec is not None
+        assert seat.worker is not None
+        seat.current, seat.began_at = index, time.monotonic()
+        if timeout_s is not None:
+            seat.deadline = seat.began_at + timeout_s + check.grace_s + _OVERDUE_S
+        seat.worker.send(
+            {
+                "do": "command",
+                "index": index,
+                "name": check.nodeid,
+                "argv": list(spec.argv),
+                "cwd": spec.cwd,
+                "env": dict(spec.env),
+                "shell": spec.shell,
+                "timeout_s": timeout_s,
+                "grace_s": check.grace_s,
+                "leaks": check.leaks,
+            }
+        )
+
+    def _items_message(self, worker_id: str, indices: Sequence[int], first: Check) -> Message:
+        needed = (*self._plan.needs[indices[0]], *self._plan.after[indices[0]]) if first.is_marked else ()
+        return {
+            "do": "items",
+            "indices": list(indices),
+            "nodeids": [self._plan.checks[index].nodeid for index in indices],
+            "basetemp": self._settings.basetemp(worker_id),
+            "is_check": first.kind == "function",
+            "results": {
+                self._plan.checks[other].nodeid: {
+                    "name": self._plan.checks[other].name,
+                    "family": self._plan.checks[other].family,
+                    "verdict": self._result.verdicts[other].to_dict(),
+                }
+                for other in needed
+            },
+            "grace_s": first.grace_s,
+            "leaks": first.leaks,
+        }
+
+    # hearing from workers
+
+    def _hear(self, worker_id: str, message: Message) -> None:
+        seat = self._by_worker.get(worker_id)
+        say = message["say"]
+        if say == "warning":
+            self._audience.warning(message["warning"])
+        elif say == "late":
+            self._audience.late_report(message["report"])
+        elif say == "output":
+            self._audience.output(message["index"], message["stream"], message["data"])
+        elif seat is None or message.get("index") not in seat.pending:
+            pass  # a goodbye, or the last words of a worker whose item has its verdict already
+        elif say == "begin":
+            self._item_began(seat, message)
+        else:
+            self._item_ended(seat, message)
+
+    def _item_began(self, seat: _Seat, message: Message) -> None:
+        seat.current, seat.began_at = message["index"], message["at"]
+        timeout_s = self._plan.checks[message["index"]].timeout_s
+        seat.deadline = None if timeout_s is None else message["at"] + timeout_s
+        if seat.stop_reason is not None:
+            self._tell_to_stop(seat, seat.stop_reason)
+
+    def _item_ended(self, seat: _Seat, message: Message) -> None:
+        index = message["index"]
+        check = self._plan.checks[index]
+        reports: Sequence[Mapping[str, Any]] = ()
+        if message["say"] == "command":
+            verdict = self._judge_command(seat, check, message)
+        elif message["say"] == "item":
+            verdict, reports = self._judge_item(seat, check, message), message["reports"]
+        else:
+            verdict = Verdict(outcome=Outcome.ERROR, summary=message["why"], reason=message["why"])
+        assert seat.worker is not None
+        verdict = replace(verdict, slot=str(seat.slot), worker=seat.worker.id)
+        self._release(seat, index)
+        if (message.get("stopped") and message["say"] == "item") or message.get("changed"):
+            self._retire(seat)
+        allowed = [leak.pid for leak in verdict.leaked if not leak.killed]
+        if allowed:
+            self._launcher.allow(allowed)
+        self._settle(index, verdict, reports)
+        if message.get("ended_session") and check.kind == "test":
+            self._session_ended(message["ended_session"])
+
+    def _release(self, seat: _Seat, index: int) -> None:
+        seat.pending.remove(index)
+        seat.forget_item()
+
+    def _judge_command(self, seat: _Seat, check: Check, message: Message) -> Verdict:
+        done = process.Completed(
+            **{
+                **{name: value for name, value in message.items() if name not in ("say", "index")},
+                "leaked": tuple(process.LeakedProcess(**leak) for leak in message["leaked"]),
+            }
+        )
+        leaked = tuple(Leaked(pid=leak.pid, command=leak.command, killed=leak.killed) for leak in done.leaked)
+        ended = ending.of_command(
+            returncode=done.returncode,
+            timed_out=done.timed_out or (seat.is_timeout and done.stopped),
+            stop_reason=(seat.stop_reason or "told to end") if done.stopped else None,
+            timeout_s=check.timeout_s,
+            leaked=[str(leak) for leak in leaked],
+            fails_on_leak=check.leaks == "fail",
+        )
+        log, output = self._log(check, done)
+        return Verdict(
+            outcome=ended.outcome,
+            summary=ended.summary,
+            reason=ended.reason,
+            leaked=leaked,
+            start_s=done.started_at - self._started_at,
+            duration_s=done.duration_s,
+            cpu_s=done.cpu_s,
+            max_rss_kb=done.max_rss_kb,
+            exit_code=done.returncode,
+            log=log,
+            output=output,
+        )
+
+    def _log(self, check: Check, done: process.Completed) -> tuple[str | None, str]:
+        """One log for people, and its head and tail."""
+        if done.stdout_path is None and done.stderr_path is None:
+            return None, ""
+        source = done.stdout_path or done.stderr_path
+        assert source is not None
+        path = process.merge_log(done, os.path.splitext(source)[0] + ".log")
+        return path, process.read_excerpt(path).text if path else ""
+
+    def _judge_item(self, seat: _Seat, check: Check, message: Message) -> Verdict:
+        commands = message["commands"]
+        leaks = [*message["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
+        leaked = tuple(Leaked(**leak) for leak in leaks)
+        ended = ending.of_item(
+            message["reports"],
+            commands,
+            internal_error=message["internal_error"],
+            leaked=[str(leak) for leak in leaked],
+            fails_on_leak=check.leaks == "fail",
+        )
+        if message["stopped"]:
+            timeout_s = check.timeout_s if seat.is_timeout else None
+            ended = ending.of_command(
+                returncode=0, timed_out=seat.is_timeout, stop_reason=seat.stop_reason, timeout_s=timeout_s
+            )
+        elif message["ended_session"]:
+            text = message["ended_session"][1]
+            ended = ending.Ending(outcome=Outcome.FAILED, summary=text, reason=f"asked to end the session: {text}")
+        return Verdict(
+            outcome=ended.outcome,
+            summary=ended.summary,
+            reason=ended.reason,
+            leaked=leaked,
+            start_s=message["started_at"] - self._started_at,
+            duration_s=message["duration_s"],
+            cpu_s=message["cpu_s"],
+            max_rss_kb=max((command.get("max_rss_kb") or 0 for command in commands), default=0) or None,
+            exit_code=commands[-1].get("returncode") if commands else None,
+            details=message["internal_error"] or "",
+        )
+
+    # verdicts
+
+    def _settle(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]] = ()) -> None:
+        """A started check has ended: free its slot, hand out what comes next, and only then tell people."""
+        verdict = self._record(index, verdict)
+        passed = verdict.outcome in (Outcome.PASSED, Outcome.SKIPPED)
+        commands = self._schedule.feed(Finished(check=index, passed=passed, at_s=self._now_s()))
+        self._obey([command for command in commands if isinstance(command, Start)])
+        self._announce(index, verdict, reports)
+        self._obey([command for command in commands if not isinstance(command, Start)])
+        if verdict.outcome.is_own_failure and not verdict.is_ok:
+            self._failures += 1
+            if self._failures == self._settings.maxfail:
+                self._result.stopped_by_maxfail = True
+                self._stop(f"stopped after {self._failures} failure{'s' if self._failures > 1 else ''}")
+
+    def _record(self, index: int, verdict: Verdict) -> Verdict:
+        check = self._plan.checks[index]
+        waited_for = tuple(self._plan.checks[other].nodeid for other in self._schedule.waited_for(index))
+        verdict = replace(verdict, advisory=check.advisory and not verdict.is_ok, waited_for=waited_for)
+        self._result.verdicts[index] = verdict
+        return verdict
+
+    def _announce(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._audience.verdict(index, verdict, reports)
+
+    def _block(self, command: Block) -> None:
+        cause = self._plan.checks[command.cause]
+        reason = f"needs {cause.name}, which {_past(self._result.verdicts.get(command.cause))}"
+        blocked = Verdict(outcome=Outcome.BLOCKED, summary=f"needs {cause.name}", reason=reason)
+        self._announce(command.check, self._record(command.check, blocked))
+
+    # ending what runs
+
+    def _stop(self, reason: str) -> None:
+        """Start nothing more, and end what runs."""
+        self._obey(self._schedule.feed(Stop(reason=reason, at_s=self._now_s())))
+        for seat in self._seats.values():
+            if seat.pending:
+                self._tell_to_stop(seat, reason)
+                # Of a run of tests only the one that runs is ended; the others were not started.
+                unstarted = [index for index in seat.pending if index != seat.current]
+                if seat.current is not None and unstarted:
+                    self._give_back(seat, unstarted)
+
+    def _give_back(self, seat: _Seat, indices: Sequence[int]) -> None:
+        for index in indices:
+            seat.pending.remove(index)
+        self._obey(self._schedule.feed(Returned(checks=tuple(indices), at_s=self._now_s())))
+
+    def _tell_to_stop(self, seat: _Seat, reason: str, *, kill: bool = False) -> None:
+        if seat.worker is None:
+            return
+        seat.stop_reason = reason
+        index = seat.current if seat.current is not None else next(iter(seat.pending), None)
+        if index is not None:
+            seat.worker.send({"do": "stop", "index": index, "kill": kill})
+        grace_s = 0.0 if kill else self._grace_s(seat)
+        is_command = seat.current is not None and self._plan.checks[seat.current].kind == "command"
+        # A command's grace is its worker's to give; the worker itself is only overdue some time later.
+        seat.deadline = time.monotonic() + grace_s + (_OVERDUE_S if is_command else 0.0)
+
+    def _grace_s(self, seat: _Seat) -> float:
+        index = seat.current if seat.current is not None else next(iter(seat.pending), None)
+        return self._plan.checks[index].grace_s if index is not None else 0.0
+
+    def _enforce_deadlines(self) -> None:
+        now = time.monotonic()
+        for seat in list(self._seats.values()):
+            if seat.deadline is None or seat.deadline > now or seat.worker is None:
+                continue
+            if seat.stop_reason is None and self._is_item(seat.current):
+                seat.is_timeout = True
+                self._tell_to_stop(seat, "took too long")
+            else:
+                seat.is_timeout = seat.is_timeout or seat.stop_reason is None
+                seat.stop_reason = seat.stop_reason or "took too long"
+                seat.deadline = None
+                seat.worker.kill()
+        for worker_id, (worker, kill_at) in list(self._leaving.items()):
+            if kill_at <= now:
+                self._result.problems.append(f"worker {worker_id} did not end its fixtures in time and was killed")
+                self._leaving[worker_id] = worker, now + _GOODBYE_S
+                worker.kill()
+
+    def _is_item(self, index: int | None) -> bool:
+        return index is not None and self._plan.checks[index].kind != "command"
+
+    # workers that end
+
+    def _retire(self, seat: _Seat) -> None:
+        """Send the slot's worker home; the next work gets a fresh one."""
+        worker = seat.worker
+        assert worker is not None
+        if seat.pending:
+            self._give_back(seat, list(seat.pending))
+        self._by_worker.pop(worker.id, None)
+        seat.worker = None
+        seat.restarts += 1
+        self._dismiss(worker, _GOODBYE_S)
+
+    def _dismiss(self, worker: WorkerHandle, patience_s: float) -> None:
+        worker.send({"do": "exit"})
+        self._leaving[worker.id] = worker, time.monotonic() + patience_s
+
+    def _worker_ended(self, event: Ended) -> None:
+        if self._leaving.pop(event.worker, None) is not None:
+            if event.status not in (0, None, -signal.SIGKILL):
+                text = ending.status_text(event.status)
+                self._result.problems.append(f"worker {event.worker} ended with {text} after its last item")
+            return
+        seat = self._by_worker.pop(event.worker, None)
+        if seat is None:
+            return
+        self._restarts += 1
+        seat.restarts += 1
+        worker, seat.worker = seat.worker, None
+        if seat.pending:
+            self._blame(seat, event, worker)
+        limit = self._settings.max_worker_restart
+        if limit is not None and self._restarts > limit:
+            self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s())))
+
+    def _blame(self, seat: _Seat, event: Ended, worker: WorkerHandle | None) -> None:
+        """The worker died: blame the item that ran, give back those that had not begun."""
+        index = seat.current if seat.current is not None else seat.pending[0]
+        check, began_at = self._plan.checks[index], seat.began_at
+        how = event.why or ("its connection broke" if event.status is None else ending.status_text(event.status))
+        if seat.is_timeout or seat.stop_reason is not None:
+            ended = ending.of_command(
+                returncode=event.status or 0,
+                timed_out=seat.is_timeout,
+                stop_reason=seat.stop_reason,
+                timeout_s=check.timeout_s,
+            )
+        elif event.why is not None:
+            ended = ending.Ending(outcome=Outcome.ERROR, summary=how, reason=how)
+        else:
+            ended = ending.Ending(outcome=Outcome.CRASHED, summary=how, reason=f"worker {event.worker} died: {how}")
+        last_words = _last_words(self._settings.crash_path(event.worker))
+        verdict = Verdict(
+            outcome=ended.outcome,
+            summary=ended.summary,
+            reason=ended.reason,
+            start_s=None if began_at is None else began_at - self._started_at,
+            duration_s=0.0 if began_at is None else time.monotonic() - began_at,
+            exit_code=event.status,
+            details=last_words,
+            slot=str(seat.slot),
+            worker=event.worker,
+        )
+        self._release(seat, index)
+        if seat.pending:
+            self._give_back(seat, list(seat.pending))
+        self._settle(index, verdict)
+
+    def _say_goodbye(self) -> None:
+        """Let every worker tear down what it has set up, and wait for that."""
+        patience_s = _GOODBYE_S if self._result.signum is None else _HASTY_GOODBYE_S
+        for seat in self._seats.values():
+            if seat.worker is not None and seat.has_items:
+                self._by_worker.pop(seat.worker.id, None)
+                self._dismiss(seat.worker, patience_s)
+        while self._leaving:
+            self._handle(self._next_event())
+
+    # interruptions
+
+    @contextmanager
+    def _own_signals(self) -> Iterator[None]:
+        """Turn SIGINT and SIGTERM into events while the gate runs."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            signum: signal.signal(signum, lambda number, _: self._inbox.put(Signalled(signum=number)))
+            for signum in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    def _interrupted(self, signum: int) -> None:
+        name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+        if self._result.signum is None:
+            self._result.signum = signum
+            self._stop(f"interrupted by {name}")
+            self._leaving = {
+                worker_id: (worker, min(kill_at, time.monotonic() + _HASTY_GOODBYE_S))
+                for worker_id, (worker, kill_at) in self._leaving.items()
+            }
+            return
+        for seat in self._seats.values():
+            if seat.worker is not None and seat.pending:
+                self._tell_to_stop(seat, seat.stop_reason or f"killed by {name}", kill=True)
+                if self._is_item(seat.current):
+                    seat.worker.kill()
+        for worker, _ in self._leaving.values():
+            worker.kill()
+
+    def _session_ended(self, request: tuple[str, str, int | None]) -> None:
+        """A test called ``pytest.exit`` or raised ``KeyboardInterrupt``: so ends the run."""
+        if self._result.ended_session is None:
+            self._result.ended_session = request
+            self._stop(f"a test ended the session: {request[1]}")
+
+
+def _past(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "did not pass"
+    words = {Outcome.TIMEOUT: "took too long", Outcome.ERROR: "could not run", Outcome.BLOCKED: "is blocked itself"}
+    return words.get(verdict.outcome, str(verdict.outcome))
+
+
+def _last_words(path: str) -> str:
+    """What a dead worker wrote past pytest: a crash dump, an abort message."""
+    try:
+        return process.read_excerpt(path).text
+    except OSError:
+        return ""

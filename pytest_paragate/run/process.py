@@ -1,0 +1,843 @@
+"""Run one command with care: its own session, spooled output, a precise time limit, no process left behind.
+
+Invariants: output goes to files, never pipes, so nothing that a command leaves behind can block us; a process is
+signalled only while its pid cannot have been given to another; once we have signalled a command, ``timed_out`` or
+``stopped`` says so whatever its exit status; whatever ``run`` raises, the command has ended.
+
+Linux has the whole care (see ``linux.Tree``). Elsewhere ``_Portable`` keeps the same promises as far as
+``subprocess`` and process groups go.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import errno
+import functools
+import itertools
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Literal, Protocol
+
+from pytest_paragate.run import linux
+
+_IS_WINDOWS = sys.platform == "win32"
+_LIVE_S = 0.1  # how often live output is looked for
+_SETTLE_S = 0.1  # what ends within this time of its leader is not left behind
+_LEAK_GRACE_S = 1.0  # between TERM and KILL for what is left behind
+_UNKILLABLE_S = 10.0  # how long a killed process may stay in an uninterruptible system call before we go on
+_MOST_LEAKS_NAMED = 50
+_BLOCK = 1 << 20
+_COUNT_AT_MOST = 1 << 30  # lines of a hidden part larger than this are not counted
+_RSS_SLACK_KB = 1024
+
+Stream = Literal["out", "err"]
+_STREAMS: tuple[Stream, Stream] = ("out", "err")
+OnOutput = Callable[[str, bytes], None]
+
+
+class CannotStart(OSError):  # noqa: N818 - it reads as what happened
+    """The command could not be started; the text says why and where it was looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakedProcess:
+    """A process that outlived its command. ``killed`` is false when it may live on, or could not be ended."""
+
+    pid: int
+    command: str
+    killed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """How a command ended. ``returncode`` is as in ``subprocess``: negative for a signal.
+
+    ``started_at`` is ``time.monotonic()`` just before the start; ``duration_s`` ends with the command itself, not with
+    what it left behind. ``cpu_s`` and ``max_rss_kb`` cover the command and the children it waited for. The kernel
+    counts the memory of the starting process as the child's too, so a peak below our own is not known and None.
+    ``timed_out`` and ``stopped`` say which came first, and that the command can no longer pass. A path is None when
+    nothing was written to that stream.
+    """
+
+    returncode: int
+    duration_s: float
+    cpu_s: float | None
+    max_rss_kb: int | None
+    started_at: float
+    timed_out: bool
+    stopped: bool
+    leaked: tuple[LeakedProcess, ...]
+    stdout_path: str | None
+    stderr_path: str | None
+    stdout_size: int
+    stderr_size: int
+
+
+class Stop:
+    """Asks a running command to end, from any thread or signal handler, until ``clear``.
+
+    ``level`` is 0 (nothing asked), 1 (TERM, then KILL after the grace) or 2 (KILL now). A command is not started at
+    all while something is asked.
+    """
+
+    def __init__(self) -> None:
+        self._level = 0
+        self._read_fd, self._write_fd = os.pipe()
+        if not _IS_WINDOWS:
+            os.set_blocking(self._read_fd, False)
+            os.set_blocking(self._write_fd, False)
+
+    def request(self, *, kill: bool = False) -> None:
+        self._level = max(self._level, 2 if kill else 1)
+        if not _IS_WINDOWS:
+            with contextlib.suppress(BlockingIOError):  # full: there is enough to wake the reader
+                os.write(self._write_fd, b"!")
+
+    def clear(self) -> None:
+        self.take()
+        self._level = 0
+
+    def is_set(self) -> bool:
+        return self._level > 0
+
+    def take(self) -> int:
+        """The level; ``fileno()`` is not readable again until the next request."""
+        if not _IS_WINDOWS:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(self._read_fd, 4096):
+                    pass
+        return self._level
+
+    def fileno(self) -> int:
+        return self._read_fd
+
+    def close(self) -> None:
+        os.close(self._read_fd)
+        os.close(self._write_fd)
+
+
+@dataclass(frozen=True, slots=True)
+class _SpoolFile:
+    path: str
+    fd: int
+
+    def size(self) -> int:
+        return os.fstat(self.fd).st_size
+
+    def discard(self) -> None:
+        os.close(self.fd)
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+
+
+class Spool:
+    """Files in ``folder`` for the output of one command after another.
+
+    Output that was written stays on disk under the command's name (``ruff.out``, ``ruff.err``, ``ruff-2.out``); files
+    that stayed empty serve the next command, so silent commands cost no files. ``close`` removes the unused ones.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = os.path.abspath(folder)
+        self._spare: dict[Stream, _SpoolFile] = {}
+        self._serial = itertools.count(1)
+        self._last_number: collections.Counter[str] = collections.Counter()
+
+    def take(self) -> dict[Stream, _SpoolFile]:
+        """One empty file per stream, to be given back with ``keep``."""
+        files: dict[Stream, _SpoolFile] = {}
+        for stream in _STREAMS:
+            file = self._spare.pop(stream, None)
+            if file is not None and os.fstat(file.fd).st_nlink == 0:  # somebody emptied the folder
+                file.discard()
+                file = None
+            files[stream] = file or self._create(stream)
+        return files
+
+    def keep(
+        self, files: Mapping[Stream, _SpoolFile], name: str, *, is_quiet: bool
+    ) -> dict[Stream, tuple[str | None, int]]:
+        """Where the output is now and its size in bytes; ``is_quiet`` says that nobody can write any more."""
+        sizes = {stream: file.size() for stream, file in files.items()}
+        kept: dict[Stream, tuple[str | None, int]] = dict.fromkeys(_STREAMS, (None, 0))
+        targets = self._reserve(name, [stream for stream in _STREAMS if sizes[stream]])
+        for stream, file in files.items():
+            if stream in targets:
+                kept[stream] = (_move(file, targets[stream]), sizes[stream])
+            elif is_quiet:
+                self._spare[stream] = file
+            else:
+                file.discard()
+        return kept
+
+    def close(self) -> None:
+        for file in self._spare.values():
+            file.discard()
+        self._spare.clear()
+
+    def _create(self, stream: Stream) -> _SpoolFile:
+        os.makedirs(self.folder, exist_ok=True)
+        while True:
+            path = os.path.join(self.folder, f"running-{os.getpid()}-{next(self._serial)}.{stream}")
+            with contextlib.suppress(FileExistsError):
+                return _SpoolFile(path, _above_stdio(os.open(path, _SPOOL_FLAGS, 0o666)))
+
+    def _reserve(self, name: str, streams: list[Stream]) -> dict[Stream, str]:
+        """Names that are free and now ours: other workers use the same folder."""
+        if not streams:
+            return {}
+        os.makedirs(self.folder, exist_ok=True)
+        stem = re.sub(r"[^\w.\[\]+=-]+", "_", name, flags=re.ASCII).lstrip(".-")[:100] or "command"
+        while True:
+            self._last_number[stem] += 1
+            number = self._last_number[stem]
+            base = os.path.join(self.folder, stem if number == 1 else f"{stem}-{number}")
+            taken: dict[Stream, str] = {}
+            with contextlib.suppress(FileExistsError):
+                for stream in streams:
+                    os.close(os.open(f"{base}.{stream}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+                    taken[stream] = f"{base}.{stream}"
+                # Asked last, so that of two workers at least one sees the other's; a merged log takes its name too.
+                if not any(os.path.exists(f"{base}.{each}") for each in {*_STREAMS, "log"} - taken.keys()):
+                    return taken
+            for path in taken.values():
+                os.unlink(path)
+
+
+_SPOOL_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+def _above_stdio(fd: int) -> int:
+    """The same file on a descriptor that setting up a child's 0, 1 and 2 cannot overwrite."""
+    if fd > 2:
+        return fd
+    higher = _above_stdio(os.dup(fd))
+    os.close(fd)
+    return higher
+
+
+def _move(file: _SpoolFile, target: str) -> str:
+    if _IS_WINDOWS:
+        os.close(file.fd)
+        try:
+            os.replace(file.path, target)
+        except OSError:  # a process that was left behind has it open
+            return file.path
+        return target
+    try:
+        os.replace(file.path, target)
+    except FileNotFoundError:  # deleted while the command ran; the descriptor still has the output
+        os.lseek(file.fd, 0, os.SEEK_SET)
+        with open(file.fd, "rb", closefd=False) as source, open(target, "wb") as copy:
+            shutil.copyfileobj(source, copy, _BLOCK)
+    os.close(file.fd)
+    return target
+
+
+class _Live:
+    """Hands new output to ``on_output`` as it appears, in blocks of bounded size."""
+
+    def __init__(self, files: Mapping[Stream, _SpoolFile], on_output: OnOutput) -> None:
+        self._on_output = on_output
+        self._readers = {stream: open(file.path, "rb", buffering=0) for stream, file in files.items()}  # noqa: SIM115
+
+    def pump(self, blocks: int | None = 16) -> None:
+        """Pass on at most ``blocks`` blocks per stream, so that a flood cannot keep us from the time limit."""
+        for stream, reader in self._readers.items():
+            for _ in itertools.count() if blocks is None else range(blocks):
+                data = reader.read(1 << 16)
+                if not data:
+                    break
+                self._on_output(f"std{stream}", data)
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+
+
+class _Leader(Protocol):
+    """The started command, as ``_supervise`` sees it."""
+
+    def wait(self, until: float | None, stop: Stop) -> bool:
+        """Whether it has ended; returns false at ``until`` or on a request."""
+
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Care:
+    timeout_s: float | None
+    grace_s: float
+    leaks: str
+    stop: Stop
+    live: _Live | None
+
+    @property
+    def keeps_leaks(self) -> bool:
+        return self.leaks == "allow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Supervised:
+    """``step``: 0 it ended by itself, 1 we sent TERM, 2 we sent KILL, 3 it survived even that."""
+
+    step: int
+    timed_out: bool
+    stopped: bool
+    grace_ends_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    supervised: _Supervised
+    returncode: int
+    ended_at: float
+    cpu_s: float | None = None
+    max_rss_kb: int | None = None
+    leaked: tuple[LeakedProcess, ...] = ()
+    is_quiet: bool
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    shell: bool = False,
+    timeout_s: float | None,
+    grace_s: float,
+    leaks: str,
+    spool: Spool,
+    name: str,
+    stop: Stop,
+    on_output: OnOutput | None = None,
+) -> Completed:
+    """Run one command to its end and account for every process it started.
+
+    ``argv`` is a program with its arguments, or with ``shell`` one script. ``env`` is the whole environment; its
+    ``PATH`` finds the program, and relative names start at ``cwd``. ``leaks`` is ``"kill"``, ``"fail"`` (the same here)
+    or ``"allow"``. ``name`` names the output files. ``on_output("stdout" or "stderr", data)`` gets output as it
+    appears. The calling process should be a subreaper, and no other thread of it may depend on the working directory.
+
+    Raises CannotStart when there is no such program or folder, and OSError when output files cannot be made.
+    """
+    if stop.take():
+        return _never_started()
+    files = spool.take()
+    live = None
+    is_quiet = True  # as long as nothing was started
+    kept: dict[Stream, tuple[str | None, int]] = {}
+    try:
+        program, words = _resolve(argv, cwd, env, shell)
+        live = _Live(files, on_output) if on_output else None
+        care = _Care(timeout_s=timeout_s, grace_s=grace_s, leaks=leaks, stop=stop, live=live)
+        started_at = time.monotonic()
+        if linux.has_pidfd():
+            tree = _spawn(program, words, cwd, env, files)
+            is_quiet = False
+            ended = _LinuxCommand(tree, escaped=not care.keeps_leaks).finish(care, started_at)
+        else:
+            popen = _popen(program, words, cwd, env, shell, files)
+            is_quiet = False
+            ended = popen.finish(care, started_at)
+        is_quiet = ended.is_quiet
+        if live:
+            live.pump(None)
+    finally:
+        if live:
+            live.close()
+        kept = spool.keep(files, name, is_quiet=is_quiet)
+    return Completed(
+        returncode=ended.returncode,
+        duration_s=ended.ended_at - started_at,
+        cpu_s=ended.cpu_s,
+        max_rss_kb=ended.max_rss_kb,
+        started_at=started_at,
+        timed_out=ended.supervised.timed_out,
+        stopped=ended.supervised.stopped,
+        leaked=ended.leaked,
+        stdout_path=kept["out"][0],
+        stderr_path=kept["err"][0],
+        stdout_size=kept["out"][1],
+        stderr_size=kept["err"][1],
+    )
+
+
+def _never_started() -> Completed:
+    return Completed(
+        returncode=-signal.SIGTERM,
+        duration_s=0.0,
+        cpu_s=None,
+        max_rss_kb=None,
+        started_at=time.monotonic(),
+        timed_out=False,
+        stopped=True,
+        leaked=(),
+        stdout_path=None,
+        stderr_path=None,
+        stdout_size=0,
+        stderr_size=0,
+    )
+
+
+def _resolve(argv: Sequence[str], cwd: str, env: Mapping[str, str], shell: bool) -> tuple[str, list[str]]:
+    """The program to execute and its arguments, the program's own name first."""
+    words = list(argv)
+    if not words or not words[0].strip():
+        raise CannotStart("there is no command to run")
+    if any("\0" in word for word in words):
+        raise CannotStart(f"cannot start {words[0]!r}: an argument contains a null character")
+    if not os.path.isdir(cwd):
+        raise CannotStart(f"cannot run in {cwd}: {'not a folder' if os.path.exists(cwd) else 'no such folder'}")
+    if shell:
+        return ("", words) if _IS_WINDOWS else ("/bin/sh", ["/bin/sh", "-c", *words])
+    return _find_program(words[0], cwd, env), words
+
+
+def _find_program(name: str, cwd: str, env: Mapping[str, str]) -> str:
+    path = env.get("PATH", os.defpath)
+    if _IS_WINDOWS:
+        found = shutil.which(name, path=path) or shutil.which(os.path.join(cwd, name))
+        if found is None:
+            raise CannotStart(f"no such program: {name} (looked in PATH: {path})")
+        return found
+    is_path = "/" in name
+    refused = None
+    for folder in [""] if is_path else path.split(os.pathsep):
+        # An empty entry of PATH means the working directory.
+        candidate = os.path.join(cwd, folder, name)
+        try:
+            is_file = stat.S_ISREG(os.stat(candidate).st_mode)
+        except OSError:
+            continue
+        if is_file and os.access(candidate, os.X_OK):
+            return name if is_path else candidate
+        if is_file or is_path:
+            refused = refused or candidate
+    if refused is not None:
+        why = "it is a folder" if os.path.isdir(refused) else "its mode does not allow it, see chmod +x"
+        raise CannotStart(f"not executable: {refused} ({why})")
+    raise CannotStart(f"no such program: {name} (looked {f'from {cwd}' if is_path else f'in PATH: {path}'})")
+
+
+def _refusal(error: Exception, program: str, cwd: str) -> CannotStart:
+    code = error.errno if isinstance(error, OSError) else None
+    if code == errno.ENOEXEC:
+        return CannotStart(f"cannot start {program}: it has no #! line and is no program for this machine")
+    if code == errno.ENOENT and os.path.exists(os.path.join(cwd, program)):
+        return CannotStart(f"cannot start {program}: its interpreter does not exist, see its #! line")
+    return CannotStart(f"cannot start {program}: {os.strerror(code) if code else error}")
+
+
+@contextlib.contextmanager
+def _working_in(cwd: str) -> Iterator[None]:
+    """``posix_spawn`` cannot change the directory, so this process does, and goes back even if its own was deleted."""
+    try:
+        is_here = os.getcwd() == cwd
+    except OSError:
+        is_here = False
+    if is_here:
+        yield
+        return
+    home = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.chdir(cwd)
+        yield
+    finally:
+        os.fchdir(home)
+        os.close(home)
+
+
+def _supervise(leader: _Leader, care: _Care, started_at: float) -> _Supervised:
+    """Wait for the command, sending TERM and KILL when its time is up or when asked to."""
+    step = 0
+    timed_out = stopped = False
+    deadline = None if care.timeout_s is None else started_at + care.timeout_s
+    while True:
+        live_at = time.monotonic() + _LIVE_S if care.live else None
+        until = min((at for at in (deadline, live_at) if at is not None), default=None)
+        if leader.wait(until, care.stop):
+            break
+        if care.live:
+            care.live.pump()
+        asked = care.stop.take()
+        now = time.monotonic()
+        is_expired = deadline is not None and now >= deadline
+        following = max(step + is_expired, asked)
+        if following <= step:
+            continue
+        if step == 0:
+            timed_out, stopped = is_expired, not is_expired
+        step = following
+        if step > 2:
+            break
+        deadline = now + (care.grace_s if step == 1 else _UNKILLABLE_S)
+        if step == 1:
+            leader.terminate()
+        else:
+            leader.kill()
+    return _Supervised(step=step, timed_out=timed_out, stopped=stopped, grace_ends_at=deadline or 0.0)
+
+
+def _spawn(
+    program: str, words: list[str], cwd: str, env: Mapping[str, str], files: Mapping[Stream, _SpoolFile]
+) -> linux.Tree:
+    # posix_spawn rather than Popen: as fast, and it also restores ignored signals and the signal mask.
+    tree = linux.Tree()
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, files["out"].fd, 1),
+        (os.POSIX_SPAWN_DUP2, files["err"].fd, 2),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in linux.inheritable_fds()),
+    ]
+    try:
+        with _working_in(cwd):
+            tree.leader = os.posix_spawn(
+                program, words, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_resettable_signals()
+            )
+    except (OSError, ValueError) as error:
+        raise _refusal(error, program, cwd) from None
+    return tree
+
+
+@functools.cache
+def _resettable_signals() -> frozenset[int]:
+    return frozenset(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+
+
+class _LinuxCommand:
+    """A started command whose whole tree of processes can be seen.
+
+    ``escaped`` says whether what left the process group is ours to end.
+    """
+
+    def __init__(self, tree: linux.Tree, *, escaped: bool) -> None:
+        self._tree = tree
+        self._fd = -1
+        self._escaped = escaped
+
+    def wait(self, until: float | None, stop: Stop) -> bool:
+        return linux.wait_exit(self._fd, until, stop.fileno())
+
+    def terminate(self) -> None:
+        self._tree.terminate(escaped=self._escaped)
+
+    def kill(self) -> None:
+        self._tree.signal(signal.SIGKILL, escaped=self._escaped)
+
+    def finish(self, care: _Care, started_at: float) -> _Ended:
+        own_peak_kb = linux.peak_rss_kb()
+        try:
+            self._fd = os.pidfd_open(self._tree.leader)
+            supervised = _supervise(self, care, started_at)
+            ended_at = time.monotonic()
+            usage = self._tree.reap_leader(os.WNOHANG if supervised.step > 2 else 0)
+            leaked, is_quiet = self.clear_up(supervised, care.grace_s, care.stop)
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            if self._fd >= 0:
+                os.close(self._fd)
+        returncode, cpu_s, peak_kb = usage or (-signal.SIGKILL, None, 0)
+        return _Ended(
+            supervised=supervised,
+            returncode=returncode,
+            ended_at=ended_at,
+            cpu_s=cpu_s,
+            max_rss_kb=peak_kb if peak_kb > own_peak_kb + _RSS_SLACK_KB else None,
+            leaked=leaked,
+            is_quiet=is_quiet,
+        )
+
+    def clear_up(
+        self, supervised: _Supervised, grace_s: float, stop: Stop | None
+    ) -> tuple[tuple[LeakedProcess, ...], bool]:
+        """End and name what the command left behind; also says whether nothing of it is left.
+
+        What we killed together with its leader, or what ended within the grace that they shared, was not left behind.
+        """
+        tree, escaped = self._tree, self._escaped
+        named: dict[int, str] = {}
+        if supervised.step == 0:
+            left = self._wait_gone(time.monotonic() + _SETTLE_S, None, escaped=True)
+            _name(left, named)
+            if left and escaped:
+                tree.terminate()
+                left = self._wait_gone(time.monotonic() + min(grace_s, _LEAK_GRACE_S), stop, escaped=True)
+        elif supervised.step == 1:
+            left = self._wait_gone(supervised.grace_ends_at, stop, escaped=escaped)
+            _name(left, named)
+        else:
+            left = tree.alive(escaped=escaped)
+        if left and (escaped or supervised.step):
+            tree.kill(escaped=escaped)
+        remaining = tree.alive() if left or not escaped else []
+        _name(remaining, named)
+        leaked = (
+            LeakedProcess(pid=pid, command=command, killed=pid not in remaining) for pid, command in named.items()
+        )
+        return tuple(leaked), not remaining
+
+    def _wait_gone(self, until: float, stop: Stop | None, *, escaped: bool) -> list[int]:
+        """What is still alive at ``until``, or at once when asked to hurry."""
+        wake_fd = stop.fileno() if stop else None
+        while pids := self._tree.alive(escaped=escaped):
+            if time.monotonic() >= until or (stop and stop.take() > 1):
+                break
+            self._tree.wait_one(pids[0], until, wake_fd)
+        return pids
+
+    def _abandon(self) -> None:
+        self.kill()
+        with contextlib.suppress(OSError):
+            self._tree.reap_leader()
+        self._tree.kill(escaped=self._escaped)
+
+
+def end_leaked(before: Collection[int], *, leaks: str, grace_s: float = _LEAK_GRACE_S) -> tuple[LeakedProcess, ...]:
+    """Name, and unless ``leaks`` is ``"allow"`` end, what became of the children this process has had since ``before``.
+
+    For code that ran in this process itself; ``before`` is ``linux.children(os.getpid())`` at its start. Helpers that
+    ``multiprocessing`` starts once per process and ends with it are left alone. Nothing can be seen off Linux.
+    """
+    if not linux.has_pidfd():
+        return ()
+    spared = set(before)
+    for module, name, attribute in _INTERPRETER_HELPERS:
+        pid = getattr(getattr(sys.modules.get(module), name, None), attribute, None)
+        if isinstance(pid, int):
+            spared.add(pid)
+    ended = _Supervised(step=0, timed_out=False, stopped=False, grace_ends_at=0.0)
+    rest = _LinuxCommand(linux.Tree(before=spared), escaped=leaks != "allow")
+    return rest.clear_up(ended, grace_s, None)[0]
+
+
+_INTERPRETER_HELPERS = (
+    ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
+    ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
+)
+
+
+def signal_name(signum: int) -> str:
+    """``SIGSEGV``, or ``signal 42`` for one without a name."""
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return f"signal {signum}"
+
+
+def _name(pids: list[int], named: dict[int, str]) -> None:
+    for pid in pids:
+        if pid not in named and len(named) < _MOST_LEAKS_NAMED and (command := linux.describe(pid)) != "?":
+            named[pid] = command
+
+
+def _popen(
+    program: str,
+    words: list[str],
+    cwd: str,
+    env: Mapping[str, str],
+    shell: bool,
+    files: Mapping[Stream, _SpoolFile],
+) -> _PortableCommand:
+    try:
+        popen = subprocess.Popen(
+            words[0] if _IS_WINDOWS and shell else words,
+            executable=program or None,
+            shell=_IS_WINDOWS and shell,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=files["out"].fd,
+            stderr=files["err"].fd,
+            start_new_session=not _IS_WINDOWS,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+    except (OSError, ValueError) as error:
+        raise _refusal(error, program or words[0], cwd) from None
+    return _PortableCommand(popen)
+
+
+class _PortableCommand:
+    """A started command of which only the process group can be seen, and on Windows only what ``taskkill`` finds."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        self._usage: tuple[float, int] | None = None
+        self._pause_s = 0.001
+
+    def wait(self, until: float | None, stop: Stop) -> bool:
+        """Short sleeps instead of waiting: there is nothing that every system can wait on."""
+        if self._has_ended():
+            return True
+        left_s = self._pause_s if until is None else max(0.0, until - time.monotonic())
+        time.sleep(min(left_s, self._pause_s))
+        self._pause_s = min(self._pause_s * 1.5, 0.02)
+        return self._has_ended()
+
+    def terminate(self) -> None:
+        if _IS_WINDOWS:
+            self._popen.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+        else:
+            self._signal_group(signal.SIGTERM)
+            self._signal_group(signal.SIGCONT)
+
+    def kill(self) -> None:
+        if _IS_WINDOWS:
+            subprocess.run(["taskkill", "/T", "/F", "/PID", str(self._popen.pid)], capture_output=True, check=False)
+        else:
+            self._signal_group(signal.SIGKILL)
+
+    def finish(self, care: _Care, started_at: float) -> _Ended:
+        try:
+            supervised = _supervise(self, care, started_at)
+        except BaseException:
+            self.kill()
+            self._popen.wait()
+            raise
+        ended_at = time.monotonic()
+        leaked = self._clear_up(supervised, care)
+        cpu_s, peak = self._usage or (None, None)
+        return _Ended(
+            supervised=supervised,
+            returncode=-9 if self._popen.returncode is None else self._popen.returncode,
+            ended_at=ended_at,
+            cpu_s=cpu_s,
+            max_rss_kb=peak // 1024 if peak and sys.platform == "darwin" else None,
+            leaked=leaked,
+            is_quiet=False,
+        )
+
+    def _clear_up(self, supervised: _Supervised, care: _Care) -> tuple[LeakedProcess, ...]:
+        until = supervised.grace_ends_at if supervised.step == 1 else time.monotonic() + _SETTLE_S
+        is_left = self._is_left_at(0.0 if supervised.step > 1 else until)
+        if not is_left:
+            return ()
+        is_killed = supervised.step > 0 or not care.keeps_leaks
+        if is_killed:
+            self._signal_group(signal.SIGKILL)
+            is_killed = not self._is_left_at(time.monotonic() + _LEAK_GRACE_S)
+        if supervised.step > 1:
+            return ()
+        pid = self._popen.pid
+        return (LeakedProcess(pid=pid, command=f"processes of group {pid}", killed=is_killed),)
+
+    def _is_left_at(self, until: float) -> bool:
+        """Whether anything in the group is left at ``until``; off POSIX that is not known."""
+        while self._signal_group(0):
+            with contextlib.suppress(ChildProcessError):  # orphans are ours to reap if we adopt them
+                while os.waitpid(-self._popen.pid, os.WNOHANG)[0]:
+                    pass
+            if time.monotonic() >= until:
+                return self._signal_group(0)
+            time.sleep(0.005)
+        return False
+
+    def _has_ended(self) -> bool:
+        popen = self._popen
+        if popen.returncode is None and hasattr(os, "wait4"):
+            pid, status, usage = os.wait4(popen.pid, os.WNOHANG)
+            if pid:
+                popen.returncode = os.waitstatus_to_exitcode(status)
+                self._usage = usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+        return popen.poll() is not None
+
+    def _signal_group(self, signum: int) -> bool:
+        """Whether there was anything to signal."""
+        if _IS_WINDOWS:
+            return False
+        try:
+            os.killpg(self._popen.pid, signum)
+        except (ProcessLookupError, PermissionError):  # macOS refuses when only zombies are left
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """The head and tail of a log. ``hidden_lines`` is None when there was too much to count."""
+
+    text: str
+    hidden_bytes: int
+    hidden_lines: int | None
+
+
+def read_excerpt(path: str, *, head: int = 16384, tail: int = 49152) -> Excerpt:
+    """At most about ``head`` and ``tail`` bytes of a log, cut at line ends where there are any, decoded as UTF-8.
+
+    Bytes that are no UTF-8 become U+FFFD. A line between the two parts says how much it hides. Memory is bounded.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= head + tail:
+            return Excerpt(text=_decode(file.read(head + tail)), hidden_bytes=0, hidden_lines=0)
+        first = file.read(head)
+        first = first[: _cut(first.rfind(b"\n") + 1, at_least=head // 2) or head]
+        file.seek(size - tail)
+        last = file.read(tail)
+        last = last[_cut(last.find(b"\n") + 1, at_most=tail // 2) :]
+        hidden = size - len(first) - len(last)
+        lines = _count_lines(file, len(first), hidden) if hidden <= _COUNT_AT_MOST else None
+    counted = "" if lines is None else f" ({lines:,} line{'' if lines == 1 else 's'})"
+    notice = f"... {_in_units(hidden)}{counted} hidden; whole log: {path} ..."
+    before, after = _decode(first), _decode(last)
+    newline = "" if before.endswith("\n") or not before else "\n"
+    return Excerpt(text=f"{before}{newline}{notice}\n{after}", hidden_bytes=hidden, hidden_lines=lines)
+
+
+def _cut(position: int, *, at_least: int = 0, at_most: int | None = None) -> int:
+    """``position`` when it leaves enough to read, else 0."""
+    return position if position >= at_least and (at_most is None or position <= at_most) else 0
+
+
+def _decode(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _count_lines(file: BinaryIO, start: int, length: int) -> int:
+    """Lines in a part of the file, an unfinished one included."""
+    file.seek(start)
+    lines, block = 0, b""
+    while length > 0 and (block := file.read(min(_BLOCK, length)) or b""):
+        lines += block.count(b"\n")
+        length -= len(block)
+    return lines + (not block.endswith(b"\n"))
+
+
+def _in_units(size: int) -> str:
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def merge_log(completed: Completed, path: str) -> str | None:
+    """Make one log for people at ``path``: stdout, then under a separator stderr. None when there was no output.
+
+    The two spool files are used up: with only one of them it is moved, not copied.
+    """
+    out, err = completed.stdout_path, completed.stderr_path
+    whole = out or err
+    if whole is None:
+        return None
+    if out and err:
+        with open(out, "r+b") as log, open(err, "rb") as more:
+            log.seek(-1, os.SEEK_END)
+            newline = b"" if log.read(1) == b"\n" else b"\n"
+            log.write(newline + b"---------------------------- stderr ----------------------------\n")
+            shutil.copyfileobj(more, log, _BLOCK)
+        os.unlink(err)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    shutil.move(whole, path)
+    return path

@@ -1,0 +1,107 @@
+"""How a worker process begins and ends: forked from the collected session, or booted on a fresh interpreter."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import pytest
+
+from pytest_paragate.run import inherit
+from pytest_paragate.run.items import ItemRunner, sendable
+from pytest_paragate.run.worker import Message, Worker, lead_own_group
+
+BOOTED = pytest.StashKey[Worker]()
+
+# Set in a forked worker before its gateway serves, for the task that the controller then has it execute.
+_inherited: tuple[pytest.Session, Message] | None = None
+
+
+def serve_forked(session: pytest.Session, setup: Message, read_fd: int, write_fd: int) -> NoReturn:
+    """Be a worker until the controller lets go; runs in a process just forked by the zygote."""
+    global _inherited
+    status = 1
+    try:
+        from execnet.gateway_base import WorkerGateway
+
+        from pytest_paragate.run.pipe_io import PipeIO
+
+        inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
+        lead_own_group()
+        _inherited = session, setup
+        io = PipeIO(read_fd, write_fd, "main_thread_only")
+        WorkerGateway(io=io, id=setup["id"], _startcount=2).serve()
+        status = 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        # Never up the stack that was forked: it is the main process's.
+        with contextlib.suppress(BaseException):
+            atexit._run_exitfuncs()
+        os._exit(status)
+    raise AssertionError
+
+
+def forked(channel: Any) -> None:
+    """What a forked worker's gateway executes."""
+    assert _inherited is not None
+    session, setup = _inherited
+    worker = Worker(channel, setup)
+    runner = ItemRunner(session, worker)
+    worker.serve(boot=_never, run_items=runner.run)
+    runner.finish()
+    _say_goodbye(worker, session.config)
+
+
+def booted(channel: Any) -> None:
+    """What a worker on a fresh interpreter executes. It makes a session when the first item comes; commands need none."""
+    setup: Message = channel.receive()
+    sys.path[:] = setup["sys_path"]
+    os.chdir(setup["folder"])
+    lead_own_group()
+    worker = Worker(channel, setup)
+    worker.serve(boot=_boot)
+    worker.send({"say": "bye", "output": {}})
+
+
+def serve_session(session: pytest.Session) -> None:
+    """The run loop of a booted worker's session."""
+    worker = session.config.stash[BOOTED]
+    runner = ItemRunner(session, worker)
+    worker.take_up(runner.run)
+    runner.finish()
+    _say_goodbye(worker, session.config)
+
+
+def _boot(worker: Worker) -> None:
+    from _pytest.config import _prepareconfig
+    from xdist.remote import setup_config
+
+    try:
+        workerinput = worker.setup["workerinput"]
+        os.environ["PYTEST_XDIST_WORKER"] = workerinput["workerid"]
+        os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(workerinput["workercount"])
+        os.environ["PYTEST_XDIST_TESTRUNUID"] = workerinput["testrunuid"]
+        config = _prepareconfig(worker.setup["args"], None)
+        config.args[:] = worker.setup["collect_args"]
+        setup_config(config, None)
+        config._parser.prog = os.path.basename(workerinput["mainargv"][0])
+        inherit.mark_as_worker(config, workerinput)
+        config.stash[BOOTED] = worker
+        status = config.hook.pytest_cmdline_main(config=config)
+        worker.refuse_pending(f"the worker's own collection ended with exit status {int(status)}")
+    except BaseException as problem:
+        worker.refuse_pending(f"the worker's session could not start: {type(problem).__name__}: {problem}")
+
+
+def _say_goodbye(worker: Worker, config: pytest.Config) -> None:
+    output = sendable(getattr(config, "workeroutput", {}))
+    worker.send({"say": "bye", "output": output})
+
+
+def _never(worker: Worker) -> None:
+    raise AssertionError("a forked worker has its session from the beginning")

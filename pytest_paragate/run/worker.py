@@ -1,0 +1,261 @@
+"""The far side of a slot: takes one piece of work at a time and says what came of it.
+
+A message is a dict of builtin types; ``do`` names what the controller wants, ``say`` what the worker answers.
+
+===========  ==============================================================================================
+do
+===========  ==============================================================================================
+command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
+items        run collected items in order: ``indices, nodeids, basetemp, results, grace_s, leaks``
+stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace
+exit         tear down, say goodbye and end
+===========  ==============================================================================================
+
+===========  ==============================================================================================
+say
+===========  ==============================================================================================
+begin        an item starts: ``index, at``
+command      a command ended: ``index`` and the fields of :class:`~pytest_paragate.run.process.Completed`
+cannot       a command could not be started: ``index, at, why``
+item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
+late         a fixture's teardown failed after its item had ended: ``report``
+warning      a warning was recorded: ``warning``
+output       live output under ``-s``: ``index, stream, data``
+differs      the worker collected other items than the controller: ``why``
+bye          the last message: ``output`` is what plugins left in ``config.workeroutput``
+===========  ==============================================================================================
+
+Invariants: work is done in the main thread; the receiving thread only queues messages and passes on ``stop``. When the
+connection ends, whatever runs is killed and the process goes.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pytest_paragate.run import linux, process
+
+# What pytest-xdist's conventions tell a worker's own tests must not reach a command: a nested pytest would take itself
+# for a worker.
+WORKER_VARIABLES = (
+    "PYTEST_XDIST_WORKER",
+    "PYTEST_XDIST_WORKER_COUNT",
+    "PYTEST_XDIST_TESTRUNUID",
+    "PYTEST_CURRENT_TEST",
+)
+# How long an orphaned worker gets to stop a running command before it kills itself, seconds.
+_ORPHAN_S = 1.0
+
+Message = dict[str, Any]
+
+
+class StopRequested(BaseException):
+    """Raised in the main thread of a worker whose running item was told to end."""
+
+
+class Worker:
+    """Everything that one worker process has: its channel, its spool and, once there is one, its session."""
+
+    def __init__(self, channel: Any, setup: Message) -> None:
+        self.channel = channel
+        self.setup = setup
+        self.stop = process.Stop()
+        self.spool = process.Spool(setup["spool"])
+        self.environment: dict[str, str] = setup["environment"]
+        self.current: int | None = None
+        self.was_stopped = False
+        self._is_item_running = False
+        self._is_command_running = False
+        self._lock = threading.RLock()
+        self._told_to_stop: dict[int, bool] = {}  # index -> whether to kill at once
+        self._pending: Message = {}
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._run_items: Callable[[Message], None] | None = None
+
+    def send(self, message: Message) -> None:
+        """Tell the controller; if it is gone, so are we."""
+        try:
+            self.channel.send(message)
+        except OSError:
+            os._exit(1)
+
+    def serve(self, *, boot: Callable[[Worker], None], run_items: Callable[[Message], None] | None = None) -> None:
+        """Work until told to exit. ``boot`` makes the session for the first item, and comes back when it has ended."""
+        self._run_items = run_items
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        self.channel.setcallback(self._receive, endmarker=None)
+        if self.obey():
+            boot(self)
+
+    def obey(self) -> bool:
+        """Do what arrives. True: an item has come and there is no session to run it in; it waits to be taken up."""
+        while True:
+            message = self._inbox.get()
+            if message is None or message["do"] == "exit":
+                return False
+            if message["do"] == "command":
+                self._run_command(message)
+            elif self._run_items is not None:
+                self._run_items(message)
+            else:
+                self._pending = message
+                return True
+
+    def take_up(self, run_items: Callable[[Message], None]) -> None:
+        """Called by the booted session: run the item that asked for it, then whatever comes."""
+        self._run_items = run_items
+        run_items(self._pending)
+        self.obey()
+
+    def refuse_pending(self, why: str) -> None:
+        """There is no session to run items in; say so for those that wait, unless the session has taken them up."""
+        if self._run_items is None:
+            for index in self._pending["indices"]:
+                self.send({"say": "differs", "index": index, "why": why})
+
+    def begin_item(self, index: int, at: float) -> None:
+        """From here to :meth:`end_item`, being told to stop raises StopRequested in the main thread."""
+        self._begin(index)
+        self.was_stopped = False
+        self.send({"say": "begin", "index": index, "at": at})
+        self._is_item_running = True
+
+    def end_item(self) -> None:
+        self._is_item_running = False
+        self._end()
+
+    def _begin(self, index: int) -> None:
+        with self._lock:
+            self.current = index
+            self.stop.clear()
+            if index in self._told_to_stop:
+                self.stop.request(kill=self._told_to_stop[index])
+
+    def _end(self) -> None:
+        with self._lock:
+            self.current = None
+
+    def command_environment(self) -> dict[str, str]:
+        """The environment for a command started by an item: as it is now, without what marks a worker."""
+        return {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
+
+    def run_for_item(self, argv: Sequence[str], **settings: Any) -> process.Completed:
+        """Run a command on behalf of the running item.
+
+        Raises:
+            StopRequested: the item was told to end, and the command has been ended for that.
+            process.CannotStart: there is no such program or folder.
+        """
+        self._is_command_running = True
+        try:
+            done = process.run(
+                argv,
+                spool=self.spool,
+                stop=self.stop,
+                on_output=self.stream if self.setup["streams"] else None,
+                **settings,
+            )
+        finally:
+            self._is_command_running = False
+        if done.stopped:
+            self._is_item_running, self.was_stopped = False, True
+            raise StopRequested("told to end")
+        return done
+
+    def stream(self, name: str, data: bytes) -> None:
+        self.send({"say": "output", "index": self.current, "stream": name, "data": data})
+
+    def _run_command(self, message: Message) -> None:
+        index = message["index"]
+        self._begin(index)
+        environment = self.environment
+        if message["env"]:
+            environment = {**environment, **message["env"]}
+        try:
+            done = process.run(
+                message["argv"],
+                cwd=message["cwd"],
+                env=environment,
+                shell=message["shell"],
+                timeout_s=message["timeout_s"],
+                grace_s=message["grace_s"],
+                leaks=message["leaks"],
+                spool=self.spool,
+                name=message["name"],
+                stop=self.stop,
+                on_output=self.stream if self.setup["streams"] else None,
+            )
+        except OSError as problem:  # no such program or folder, or no room for its output
+            self.send({"say": "cannot", "index": index, "why": str(problem)})
+        else:
+            self.send({"say": "command", "index": index, **completed_data(done)})
+        finally:
+            self._end()
+
+    def _receive(self, message: Message | None) -> None:
+        """Runs in the receiving thread."""
+        if message is None:
+            self._inbox.put(None)
+            if self.current is not None:
+                self._end_orphaned()
+        elif message["do"] == "stop":
+            with self._lock:
+                self._told_to_stop[message["index"]] = message["kill"]
+                if self.current == message["index"]:
+                    self.stop.request(kill=message["kill"])
+                    if self._is_item_running:
+                        os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            self._inbox.put(message)
+
+    def _end_orphaned(self) -> None:
+        """The controller is gone: kill what runs, then this process and everything in its group."""
+        self.stop.request(kill=True)
+        timer = threading.Timer(_ORPHAN_S, self._kill_own_group)
+        timer.daemon = True
+        timer.start()
+
+    def _kill_own_group(self) -> None:
+        for pid in linux.descendants(os.getpid()):
+            _kill(pid)
+        if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+    def _on_terminate(self, signum: int, frame: object) -> None:
+        if self._is_command_running:
+            return  # it is being ended, and run_for_item raises then
+        if self._is_item_running:
+            self._is_item_running, self.was_stopped = False, True
+            raise StopRequested("told to end")
+        if not self._told_to_stop:
+            os._exit(128 + signum)
+
+
+def completed_data(done: process.Completed) -> Message:
+    """A finished command as builtin types."""
+    return {name: getattr(done, name) for name in process.Completed.__slots__} | {
+        "leaked": [asdict(leaked) for leaked in done.leaked]
+    }
+
+
+def lead_own_group() -> None:
+    """Keep the terminal's signals with the controller, and adopt what commands leave behind."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    linux.become_subreaper()
+    linux.die_with_parent(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass

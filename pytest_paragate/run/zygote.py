@@ -1,0 +1,209 @@
+"""The fork server: a single-threaded copy of the collected session that forks one worker per request.
+
+Rules
+- It is forked before the controller has a thread, a gateway or a worker, so every worker starts from the same clean copy.
+- It is the only parent of fork workers: it alone reaps them, tells how they ended, and signals them by id.
+- It is a subreaper. Whatever a dead worker leaves behind becomes its child and is killed, except processes it was told to
+  allow.
+- When the controller's end of its socket closes, for whatever reason, it kills everything below it and exits.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from pytest_paragate.run import linux
+
+# How long the clean-up goes on killing processes that keep forking, seconds.
+_KILL_EVERYTHING_S = 1.5
+_MESSAGE_BYTES = 65536
+
+BecomeWorker = Callable[[dict[str, Any], int, int], NoReturn]
+
+
+class Zygote:
+    """The controller's end of the fork server."""
+
+    def __init__(self, become_worker: BecomeWorker) -> None:
+        """Fork the server. ``become_worker(request, read_fd, write_fd)`` runs in each forked worker and never returns."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Objects made so far are never freed in a worker: keeping the collector off them keeps their pages shared.
+        gc.freeze()
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            try:
+                _Server(theirs, become_worker).serve()
+            finally:
+                os._exit(0)
+        gc.unfreeze()
+        theirs.close()
+        self._socket = ours
+
+    def fork(self, request: dict[str, Any], read_fd: int, write_fd: int) -> None:
+        """Ask for a worker that speaks on the two given pipe ends; they may be closed here afterwards."""
+        socket.send_fds(self._socket, [json.dumps({"fork": request}).encode()], [read_fd, write_fd])
+
+    def signal(self, worker: str, signum: int) -> None:
+        """Signal a worker and its process group; nothing happens when it has ended already."""
+        self._send({"signal": worker, "signum": signum})
+
+    def allow(self, pids: list[int]) -> None:
+        """Name processes that may outlive the run (``leaks="allow"``)."""
+        self._send({"allow": pids})
+
+    def receive(self) -> dict[str, Any] | None:
+        """Wait for the next ``{"started": id, "pid": n}`` or ``{"ended": id, "status": wait status}``; None at the end."""
+        try:
+            data = self._socket.recv(_MESSAGE_BYTES)
+        except OSError:
+            return None
+        return json.loads(data) if data else None
+
+    def close(self) -> None:
+        """End the server and everything below it, and wait until it is gone."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            pass
+        # A reader in another thread sees the server's end close; closing the descriptor under it could hand its number on.
+        self._socket.close()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self._socket.send(json.dumps(message).encode())
+        except OSError:
+            pass  # the server is gone, and receive() says so
+
+
+class _Server:
+    """The far end: forks, reaps, kills."""
+
+    def __init__(self, controller: socket.socket, become_worker: BecomeWorker) -> None:
+        self._controller = controller
+        self._become_worker = become_worker
+        self._pids: dict[str, int] = {}
+        self._workers: dict[int, tuple[str, int]] = {}  # pidfd -> worker id, pid
+        self._allowed: set[int] = set()
+        self._poll = select.poll()
+
+    def serve(self) -> None:
+        # No terminal: Ctrl-C goes to the controller alone, which tells the workers, and nothing can wait for a password.
+        os.setsid()
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, signal.SIG_IGN)
+        linux.become_subreaper()
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), 0)
+        self._poll.register(self._controller.fileno(), select.POLLIN)
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd == self._controller.fileno():
+                    if not self._obey():
+                        self._kill_everything()
+                        return
+                else:
+                    self._reap(fd)
+
+    def _obey(self) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._controller, _MESSAGE_BYTES, 2)
+        if not data:
+            return False
+        message = json.loads(data)
+        if "fork" in message:
+            self._fork(message["fork"], *fds)
+        elif "signal" in message:
+            pid = self._pids.get(message["signal"])
+            if pid is not None:
+                _signal_group(pid, message["signum"])
+        elif "allow" in message:
+            self._allowed.update(message["allow"])
+        return True
+
+    def _fork(self, request: dict[str, Any], read_fd: int, write_fd: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._controller.close()
+            for pidfd in self._workers:
+                os.close(pidfd)
+            os.set_inheritable(read_fd, False)
+            os.set_inheritable(write_fd, False)
+            os.setpgid(0, 0)
+            linux.die_with_parent(signal.SIGKILL)
+            self._become_worker(request, read_fd, write_fd)
+        os.close(read_fd)
+        os.close(write_fd)
+        pidfd = os.pidfd_open(pid)
+        self._workers[pidfd] = request["id"], pid
+        self._pids[request["id"]] = pid
+        self._poll.register(pidfd, select.POLLIN)
+        self._tell({"started": request["id"], "pid": pid})
+
+    def _reap(self, pidfd: int) -> None:
+        worker, pid = self._workers.pop(pidfd)
+        del self._pids[worker]
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        self._kill_orphans()
+        self._tell({"ended": worker, "status": status})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            self._controller.send(json.dumps(message).encode())
+        except OSError:
+            pass  # the controller is gone; the poll says so next
+
+    def _kill_orphans(self) -> None:
+        """Kill what dead workers left: every child that is neither a worker nor allowed, and what those leave in turn."""
+        give_up_at = time.monotonic() + _KILL_EVERYTHING_S
+        while time.monotonic() < give_up_at:
+            spared = self._allowed | set(self._pids.values())
+            orphans = [pid for pid in linux.children(os.getpid()) if pid not in spared]
+            if not orphans:
+                return
+            for pid in orphans:
+                _signal_group(pid, signal.SIGKILL)
+            for pid in orphans:
+                _wait(pid)
+
+    def _kill_everything(self) -> None:
+        for pid in self._pids.values():
+            _signal_group(pid, signal.SIGKILL)
+        for pid in self._pids.values():
+            _wait(pid)
+        self._pids.clear()
+        self._kill_orphans()
+
+
+def _signal_group(pid: int, signum: int) -> None:
+    """Signal ``pid``, and the process group it leads if it leads one."""
+    try:
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signum)
+        else:
+            os.kill(pid, signum)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _wait(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass

@@ -1,0 +1,530 @@
+"""The machine that decides what runs next: events go in, commands come out, and the caller does the rest.
+
+Rules
+
+- An item is *waiting* until everything in its needs and after is decided (done, blocked or cancelled), then *ready*.
+- A ready item starts when a slot of its type is free, nothing running conflicts with it, and its resources are there.
+  Among those that may start, the highest priority goes first, then the order of declaration.
+- A slot is busy from Start until each of its items has finished or was returned. Tests without a mark form a pool per
+  agent type and go out in runs of neighbours, large at first and small at the end; other items of the type go first.
+- When an item does not pass, all that needs it is blocked at once and transitively, with that item as the root cause,
+  unless it is to run always. ``after`` only asks for a decision, whichever it is.
+- An exclusive item runs with nothing beside it. The machine drains for it when nothing of a higher priority can start,
+  and while it is drained all exclusive items that are ready run one after another.
+- A ready item that conflicts with what runs waits in its lane (see ``lanes``), and items of lower priority may overtake
+  it a few times; then what it claims is reserved for it until it has started.
+- After Stop nothing starts; after the loss of a type's last slot nothing of that type starts. What had not started is
+  dropped with the reason.
+
+``MOVES`` is the whole of what may happen to one item. The same events always give the same commands.
+"""
+
+from __future__ import annotations
+
+import enum
+import heapq
+import sys
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pytest_paragate.independence import Claims
+from pytest_paragate.lanes import Key, Lanes
+from pytest_paragate.plan import Plan
+
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:
+    from typing_extensions import assert_never
+
+MAX_RUN_S = 5.0
+"""No run of tests is expected to take longer than this, unless it is a single test."""
+MIN_RUN_S = 0.02
+"""A shorter run of tests costs more to hand out than to run."""
+MAX_RUN_UNKNOWN = 250
+"""No run holds more tests of unknown duration than this."""
+MAX_RIVALS = 8
+"""No item names more than this among those that it was kept apart from."""
+
+
+class State(enum.Enum):
+    WAITING = "waiting"
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    BLOCKED = "blocked"
+    CANCELLED = "cancelled"
+
+
+class Turn(enum.Enum):
+    """What may happen to one item."""
+
+    FREED = "freed"  # everything it waits for is decided
+    STARTED = "started"
+    FINISHED = "finished"
+    RETURNED = "returned"  # its worker died before its turn came
+    BLOCKED = "blocked"  # something it needs did not pass
+    DROPPED = "dropped"  # it will never start
+
+
+MOVES = {
+    (State.WAITING, Turn.FREED): State.READY,
+    (State.WAITING, Turn.BLOCKED): State.BLOCKED,
+    (State.WAITING, Turn.DROPPED): State.CANCELLED,
+    (State.READY, Turn.STARTED): State.RUNNING,
+    (State.READY, Turn.DROPPED): State.CANCELLED,
+    (State.RUNNING, Turn.FINISHED): State.DONE,
+    (State.RUNNING, Turn.RETURNED): State.READY,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """Room for one running item of an agent type; numbers count from 0."""
+
+    agent: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.agent}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """The workers may have work now."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A running item is decided. ``passed`` tells whether what needs it may run."""
+
+    check: int
+    passed: bool
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """These were started together and did not get to run; they go back to where they came from."""
+
+    checks: tuple[int, ...]
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotLost:
+    """The slot takes no more work, ever. If it is busy, its items are still to finish or to be returned."""
+
+    slot: Slot
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Nothing starts any more, because of fail-fast or an interruption."""
+
+    reason: str
+    at_s: float
+
+
+Event: TypeAlias = Begin | Finished | Returned | SlotLost | Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Run these in this order on this slot: one item, or a run of tests."""
+
+    checks: tuple[int, ...]
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """This one will not run: ``cause``, the root cause, did not pass or was dropped."""
+
+    check: int
+    cause: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """This one will not run, for a reason that has nothing to do with it."""
+
+    check: int
+    reason: str
+
+
+Command: TypeAlias = Start | Block | Drop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many items are in which state; ``decided`` are done, blocked or cancelled."""
+
+    waiting: int
+    ready: int
+    running: int
+    decided: int
+
+
+class ScheduleError(RuntimeError):
+    """An event that cannot have happened: the caller and the machine disagree about what is running."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What occupies a slot."""
+
+    left: set[int]
+    claims: Claims
+    first: int
+    key: Key
+    number: int  # how many runs started before
+
+
+@dataclass(slots=True)
+class _Team:
+    """One agent type: its slots and what is ready for them."""
+
+    slots: int
+    free: list[int]  # heap of slot numbers
+    ready: list[Key] = field(default_factory=list)  # heap
+    pool: deque[int] = field(default_factory=deque)
+    pool_s: float = 0.0  # expected duration of the pool
+    is_pool_parked: bool = False
+
+
+class Schedule:
+    """The machine for one run of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._states = [State.WAITING] * len(plan.checks)
+        self._counts = Counter({State.WAITING: len(plan.checks)})
+        self._undecided = [len(needs) + len(after) for needs, after in zip(plan.needs, plan.after, strict=True)]
+        self._teams = {
+            agent: _Team(slots=count, free=list(range(count))) for agent, count in plan.slots.items() if count > 0
+        }
+        self._exclusive: list[Key] = []  # heap of those that are ready
+        self._runs: dict[Slot, _Run] = {}
+        self._slot_of: dict[int, Slot] = {}
+        self._lost: set[Slot] = set()
+        self._stopped: str | None = None
+        self._is_begun = False
+        self._is_alone = False  # an exclusive item is running
+        self._is_drained = False  # the last that ran was exclusive
+        self._ran_alone: list[int] = []
+        self._lanes = Lanes(plan)
+        self._kept_apart: dict[int, dict[int, None]] = {}
+        self._started = 0
+        self._waiting_since: dict[int, int] = {}  # how many runs had started when it first had to wait
+        self._ready_before: dict[int, int] = {}  # how many had run alone when it became ready
+
+    def feed(self, event: Event) -> list[Command]:
+        """Take note of what happened and return what is to be done about it, in this order.
+
+        Raises ScheduleError for an event that does not fit what is running.
+        """
+        out: list[Command] = []
+        match event:
+            case Begin():
+                self._begin()
+            case Finished():
+                self._finish(event, out)
+            case Returned():
+                self._return(event.checks, out)
+            case SlotLost():
+                self._lose(event.slot, out)
+            case Stop():
+                self._stop(event.reason, out)
+            case _:
+                assert_never(event)
+        if self._is_begun and self._stopped is None:
+            self._dispatch(out)
+        return out
+
+    def state(self, check: int) -> State:
+        return self._states[check]
+
+    @property
+    def counts(self) -> Counts:
+        count = self._counts
+        return Counts(
+            waiting=count[State.WAITING],
+            ready=count[State.READY],
+            running=count[State.RUNNING],
+            decided=count[State.DONE] + count[State.BLOCKED] + count[State.CANCELLED],
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        return self.counts.decided == len(self._states)
+
+    def waited_for(self, check: int) -> tuple[int, ...]:
+        """What held the item back: all it needs or comes after, then what it was kept apart from while it was ready.
+
+        Of a run of tests beside which an exclusive item could not start, only the first is named.
+        """
+        kept_apart = self._kept_apart.get(check, {})
+        return tuple(dict.fromkeys((*self._plan.needs[check], *self._plan.after[check], *kept_apart)))
+
+    # what happened
+
+    def _move(self, check: int, turn: Turn) -> None:
+        before = self._states[check]
+        after = MOVES.get((before, turn))
+        if after is None:
+            raise ScheduleError(f"{self._plan.checks[check].nodeid} is {before.value} and cannot be {turn.value}")
+        self._states[check] = after
+        self._counts[before] -= 1
+        self._counts[after] += 1
+
+    def _begin(self) -> None:
+        if self._is_begun:
+            raise ScheduleError("the gate has begun already")
+        self._is_begun = True
+        if self._stopped is None:
+            for check, count in enumerate(self._undecided):
+                if not count and self._states[check] is State.WAITING:
+                    self._free(check)
+        # Nothing runs yet, so an exclusive item that others wait for costs no drain now.
+        self._is_drained = any(self._plan.dependents[check] for _, check in self._exclusive)
+
+    def _finish(self, event: Finished, out: list[Command]) -> None:
+        self._move(event.check, Turn.FINISHED)
+        self._leave(event.check)
+        self._decide(event.check, event.passed, out)
+
+    def _return(self, checks: Sequence[int], out: list[Command]) -> None:
+        for check in sorted(checks, reverse=True):
+            self._move(check, Turn.RETURNED)
+            self._leave(check)
+            self._queue(check, is_return=True)
+            reason = self._stopped or self._gone(self._plan.checks[check].agent)
+            if reason is not None:
+                self._drop_all((check,), reason, out)
+
+    def _lose(self, slot: Slot, out: list[Command]) -> None:
+        team = self._teams.get(slot.agent)
+        if team is None or slot in self._lost or not 0 <= slot.number < self._plan.slots[slot.agent]:
+            raise ScheduleError(f"there is no slot {slot}")
+        self._lost.add(slot)
+        team.slots -= 1
+        if slot.number in team.free:
+            team.free.remove(slot.number)
+            heapq.heapify(team.free)
+        if team.slots or self._stopped is not None:
+            return
+        agent, reason = slot.agent, self._gone(slot.agent) or ""
+        team.ready, team.pool, team.pool_s = [], deque(), 0.0
+        self._exclusive = [key for key in self._exclusive if self._plan.checks[key[1]].agent != agent]
+        heapq.heapify(self._exclusive)
+        self._wake(self._lanes.forget(agent))
+        unstarted = (State.WAITING, State.READY)
+        mine = [i for i, check in enumerate(self._plan.checks) if check.agent == agent]
+        self._drop_all([i for i in mine if self._states[i] in unstarted], reason, out)
+
+    def _gone(self, agent: str) -> str | None:
+        return None if self._teams[agent].slots else f"all slots of {agent} are lost"
+
+    def _stop(self, reason: str, out: list[Command]) -> None:
+        if self._stopped is None:
+            self._stopped = reason
+            unstarted = (State.WAITING, State.READY)
+            self._drop_all([i for i, state in enumerate(self._states) if state in unstarted], reason, out)
+
+    def _drop_all(self, checks: Sequence[int], reason: str, out: list[Command]) -> None:
+        for check in checks:
+            self._move(check, Turn.DROPPED)
+            out.append(Drop(check=check, reason=reason))
+        for check in checks:
+            self._decide(check, False, out)
+
+    def _decide(self, check: int, passed: bool, out: list[Command]) -> None:
+        """Tell what waits for the item that it is decided; block what needs it in vain, and what needs that."""
+        decided = deque([(check, passed)])
+        while decided:
+            one, has_passed = decided.popleft()
+            for other in self._plan.dependents[one]:
+                self._undecided[other] -= 1
+                if self._states[other] is not State.WAITING:
+                    continue
+                is_success_only = self._plan.checks[other].when == "success"
+                if not has_passed and is_success_only and one in self._plan.needs[other]:
+                    self._move(other, Turn.BLOCKED)
+                    out.append(Block(check=other, cause=check))
+                    decided.append((other, False))
+                elif not self._undecided[other]:
+                    self._free(other)
+
+    # what is ready
+
+    def _free(self, check: int) -> None:
+        self._move(check, Turn.FREED)
+        if not self._plan.is_pooled[check]:
+            self._ready_before[check] = len(self._ran_alone)
+        self._queue(check, is_return=False)
+
+    def _queue(self, check: int, *, is_return: bool) -> None:
+        item = self._plan.checks[check]
+        team = self._teams[item.agent]
+        if self._plan.is_pooled[check]:
+            team.pool_s += self._plan.expected_s[check]
+            if is_return:
+                team.pool.appendleft(check)
+            else:
+                team.pool.append(check)
+        else:
+            heapq.heappush(self._exclusive if item.exclusive else team.ready, self._key(check))
+
+    def _key(self, check: int) -> Key:
+        return -self._plan.priority[check], check
+
+    def _leave(self, check: int) -> None:
+        """Take the item off its slot, and free the slot when it was the last there."""
+        slot = self._slot_of.pop(check)
+        run = self._runs[slot]
+        run.left.discard(check)
+        if run.left:
+            return
+        del self._runs[slot]
+        self._is_alone = False
+        if slot not in self._lost:
+            heapq.heappush(self._teams[slot.agent].free, slot.number)
+        self._wake(self._lanes.give_back(run.claims))
+
+    def _wake(self, keys: Iterable[Key]) -> None:
+        """These waited for something that may be free now; so may the pools."""
+        for key in keys:
+            heapq.heappush(self._teams[self._plan.checks[key[1]].agent].ready, key)
+        for team in self._teams.values():
+            team.is_pool_parked = False
+
+    # what starts
+
+    def _dispatch(self, out: list[Command]) -> None:
+        while not self._is_alone:
+            if self._is_drained and self._exclusive and not self._runs:
+                self._start_exclusive(out)
+                return
+            if self._start_reserved(out):
+                continue
+            agent, key = self._best()
+            if self._exclusive and (key is None or self._exclusive[0] < key):
+                if not self._runs:
+                    self._start_exclusive(out)
+                else:
+                    self._note_drain()
+                return
+            if agent is None:
+                return
+            if self._teams[agent].ready:
+                self._try(agent, out)
+            else:
+                self._start_run(agent, out)
+
+    def _best(self) -> tuple[str | None, Key | None]:
+        """The agent type whose next item or run of tests goes first, and its key."""
+        best: tuple[str | None, Key | None] = None, None
+        for agent, team in self._teams.items():
+            if not team.free:
+                continue
+            if team.ready:
+                key = team.ready[0]
+            elif team.pool and not team.is_pool_parked:
+                key = -team.pool_s / team.slots, team.pool[0]
+            else:
+                continue
+            if best[1] is None or key < best[1]:
+                best = agent, key
+        return best
+
+    def _try(self, agent: str, out: list[Command]) -> None:
+        """Start the first ready item of an agent type, or let it wait."""
+        key = heapq.heappop(self._teams[agent].ready)
+        if self._lanes.must_wait(key):
+            self._note_waiting(key)
+        else:
+            self._start_one(key[1], out)
+        for other in self._lanes.tried(key):
+            heapq.heappush(self._teams[agent].ready, other)
+
+    def _start_one(self, check: int, out: list[Command]) -> None:
+        self._start((check,), self._plan.claims[check], out)
+        ran_alone = self._ran_alone[max(self._ready_before.get(check, 0), len(self._ran_alone) - MAX_RIVALS) :]
+        self._note_rivals(check, ran_alone)
+
+    def _start_run(self, agent: str, out: list[Command]) -> None:
+        """Start a run of tests, about what each slot's half share of the pool is."""
+        team, plan = self._teams[agent], self._plan
+        claims = plan.claims[team.pool[0]]
+        if not self._lanes.is_free(claims):
+            team.is_pool_parked = True
+            return
+        shares = 2 * team.slots
+        share_s = max(MIN_RUN_S, min(MAX_RUN_S, team.pool_s / shares))
+        unknown = min(MAX_RUN_UNKNOWN, -(-len(team.pool) // shares))
+        checks: list[int] = []
+        run_s = 0.0
+        while team.pool:
+            check = team.pool[0]
+            run_s += plan.expected_s[check]
+            unknown -= not plan.is_known[check]
+            if checks and (run_s > share_s * (1 + 1e-9) or unknown < 0):
+                break
+            checks.append(team.pool.popleft())
+            team.pool_s -= plan.expected_s[check]
+        self._start(tuple(checks), claims, out)
+
+    def _start_reserved(self, out: list[Command]) -> bool:
+        reserved = self._lanes.reserved
+        if reserved is None or not self._teams[self._plan.checks[reserved].agent].free:
+            return False
+        if not self._lanes.can_reserved_start():
+            return False
+        self._lanes.end_reservation()
+        self._start_one(reserved, out)
+        return True
+
+    def _start_exclusive(self, out: list[Command]) -> None:
+        _, check = heapq.heappop(self._exclusive)
+        self._start_one(check, out)
+        self._is_alone = self._is_drained = True
+        self._ran_alone.append(check)
+
+    def _start(self, checks: tuple[int, ...], claims: Claims, out: list[Command]) -> None:
+        agent = self._plan.checks[checks[0]].agent
+        slot = Slot(agent, heapq.heappop(self._teams[agent].free))
+        for check in checks:
+            self._move(check, Turn.STARTED)
+            self._slot_of[check] = slot
+        run = _Run(left=set(checks), claims=claims, first=checks[0], key=self._key(checks[0]), number=self._started)
+        self._runs[slot] = run
+        self._started += 1
+        self._is_drained = False
+        self._lanes.take(claims, run.key)
+        out.append(Start(checks=checks, slot=slot))
+
+    # what it was held back by
+
+    def _note_waiting(self, key: Key) -> None:
+        check = key[1]
+        claims = self._plan.claims[check]
+        rivals = [run for run in self._runs.values() if self._lanes.conflict(claims, run.claims)]
+        self._note_rivals(check, [run.first for run in rivals])
+        since = self._waiting_since.setdefault(check, self._started)
+        if any(run.number >= since and run.key > key for run in rivals):
+            self._lanes.count_overtaken(key)
+
+    def _note_rivals(self, check: int, rivals: Sequence[int]) -> None:
+        if rivals:
+            noted = self._kept_apart.setdefault(check, {})
+            noted.update(dict.fromkeys(rivals[: MAX_RIVALS - len(noted)]))
+
+    def _note_drain(self) -> None:
+        for _, check in self._exclusive:
+            if check not in self._kept_apart:
+                self._note_rivals(check, [run.first for run in self._runs.values()])

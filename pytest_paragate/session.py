@@ -1,0 +1,121 @@
+"""The gate's part of a pytest session: plan, run or show, then write every report and settle the exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+
+import pytest
+
+from pytest_paragate import speedup
+from pytest_paragate.collect import collected
+from pytest_paragate.gate import Gate, empty_result
+from pytest_paragate.model import ParagateError
+from pytest_paragate.options import Settings
+from pytest_paragate.report import json_file, summary
+from pytest_paragate.run.start import BOOTED, serve_session
+from pytest_paragate.verdict import GateResult
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this session was booted to be a worker."""
+    return BOOTED in config.stash
+
+
+def serve(session: pytest.Session) -> None:
+    """Be the worker that this session was booted for."""
+    serve_session(session)
+
+
+class GateSession:
+    """One session's gate."""
+
+    def __init__(self, session: pytest.Session, settings: Settings) -> None:
+        self._session, self._settings = session, settings
+        self._config = session.config
+        self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
+        try:
+            self.gate = Gate(session, settings, collected(session))
+        except ParagateError as problem:
+            raise pytest.UsageError(str(problem)) from None
+        self.result: GateResult | None = None
+
+    def run(self) -> None:
+        """Run or show the plan, and tell pytest how it ended in the ways it knows.
+
+        Raises:
+            pytest.Session.Interrupted, pytest.Session.Failed, pytest.exit.Exception: as pytest's own loop does.
+        """
+        if self._settings.plan_only:
+            self._show_plan()
+            return
+        self._write(self.gate.header())
+        self.result = self.gate.run()
+        loop = self.gate.loop_result
+        if loop.signum == signal.SIGTERM:
+            pytest.exit("terminated by SIGTERM", returncode=128 + signal.SIGTERM)
+        if loop.signum is not None:
+            raise self._session.Interrupted("Ctrl-C")
+        if loop.ended_session is not None:
+            kind, message, returncode = loop.ended_session
+            if kind == "exit":
+                pytest.exit(message, returncode=returncode)
+            raise KeyboardInterrupt(message)
+        if loop.stopped_by_maxfail:
+            self._session.shouldfail = f"stopping after {self._settings.maxfail} failures"
+            raise self._session.Failed(self._session.shouldfail)
+
+    def write_summary(self, terminal: pytest.TerminalReporter) -> None:
+        """The section ``paragate``, below everything that pytest itself says."""
+        if self.result is None:
+            return
+        width = terminal._tw.fullwidth
+        terminal.write_sep("=", "paragate")
+        for line in summary.lines(self.result, width=width, is_unicode=_is_unicode()):
+            terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
+
+    def _show_plan(self) -> None:
+        from pytest_paragate.report import plan as plan_report
+
+        simulated = speedup.simulate(self.gate.plan)
+        self._write(self.gate.header())
+        width = self._terminal._tw.fullwidth if self._terminal is not None else 80
+        for line in plan_report.lines(self.gate.plan, simulated, width=width):
+            self._write(line)
+        if self._settings.json_path is not None:
+            json_file.write(self._settings.json_path, plan_report.as_data(self.gate.plan, simulated))
+
+    def _write(self, line: str) -> None:
+        if self._terminal is not None:
+            self._terminal.ensure_newline()
+            self._terminal.write_line(line)
+
+
+def finish(session: pytest.Session, settings: Settings, gate: GateSession | None) -> None:
+    """Settle the exit status and write what was asked for; a report that cannot be written is never silent."""
+    if is_worker(session.config):
+        return
+    result = gate.result if gate is not None else None
+    if result is not None and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = result.exitstatus
+    if settings.json_path is None or settings.plan_only or session.config.option.collectonly:
+        return
+    if result is None:
+        # An older report must not be taken for this run's.
+        result = empty_result(int(session.exitstatus))
+    try:
+        json_file.write(settings.json_path, json_file.as_data(replace(result, exitstatus=int(session.exitstatus))))
+    except ParagateError as problem:
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write(f"\nERROR: {problem}\n")
+
+
+def _is_unicode() -> bool:
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    try:
+        "✓→".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
