@@ -1,9 +1,26 @@
 """Declare quality checks in conftest.py: ``import pytest_paragate as gate``.
 
-Importing this is cheap and changes nothing; checks run under ``pytest --paragate``.
+Importing this is cheap and changes nothing; checks run under ``pytest --paragate``. (PYTEST_DONT_REWRITE: a conftest.py
+may import this before pytest loads it as a plugin, and there is no assertion here worth a warning about that.)
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from pytest_paragate.declare import agree, check, command, group
 
-__all__ = ["agree", "check", "command", "group"]
+if TYPE_CHECKING:
+    from pytest_paragate.run.command import CommandFailed as CommandFailed
+
+__all__ = ["CommandFailed", "agree", "check", "command", "group"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    # What only a running check needs is imported when it is asked for.
+    if name == "CommandFailed":
+        from pytest_paragate.run.command import CommandFailed
+
+        return CommandFailed
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -239,7 +239,8 @@ class Delivery:
         hook = self._config.hook
         if not check.is_marked and verdict.start_s is None and verdict.outcome is Outcome.CANCELLED:
             return  # as pytest does: tests that were not reached are not reported
-        revived = [pytest_reports.revived(self._config, data) for data in reports]
+        is_test = check.kind == "test"
+        revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in reports]
         if check.kind == "command":
             made = pytest_reports.of_command(item, check, verdict)
         else:
@@ -253,11 +254,19 @@ class Delivery:
         if not check.is_marked:
             hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         else:
-            if self._prints_lines:
-                line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth)
-                self._terminal.ensure_newline()
-                self._terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
+            for report in made:
+                report.__dict__["paragate_is_news"] = False
+            self._print_line(check, verdict, made)
             hook.pytest_paragate_verdict(check=check, verdict=verdict)
+
+    def _print_line(self, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]) -> None:
+        if not self._prints_lines:
+            return
+        line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth)
+        self._terminal.ensure_newline()
+        self._terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
+        # pytest counts as progress what it printed a letter for.
+        self._terminal._progress_nodeids_reported.update(getattr(report, "id", check.nodeid) for report in reports)
 
     def output(self, index: int, stream: str, data: bytes) -> None:
         """Whole lines, each with the check's name in front."""

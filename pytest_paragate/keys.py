@@ -67,9 +67,8 @@ def parse_duration(value: object, what: str, *, zero: bool = False) -> float:
     if seconds is None or math.isnan(seconds):
         raise ValueRefusedError(f"{what} cannot be {shown(value)}", DURATION_FORMS)
     if seconds < 0 or (seconds == 0 and not zero):
-        raise ValueRefusedError(
-            f"{what} cannot be {shown(value)}: it must be {'zero or ' if zero else ''}more than zero"
-        )
+        least = "zero or more" if zero else "more than zero"
+        raise ValueRefusedError(f"{what} cannot be {shown(value)}: it must be {least}")
     if seconds > LONGEST_S:
         raise ValueRefusedError(f"{what} cannot be {shown(value)}: that is longer than three years", DURATION_FORMS)
     return seconds

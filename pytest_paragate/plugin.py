@@ -157,8 +157,11 @@ class RunHooks:
         category = getattr(report, "paragate", None)
         if category is None:
             return None
-        # Each check has a line of its own; letters are for those who asked for little.
-        return category, category[0] if config.get_verbosity() < 0 else "", ""
+        word = category.upper()
+        if config.get_verbosity() < 0:
+            return category, category[0], word
+        # While it is news, the check has a line of its own in place of a letter; later the word heads pytest's summary.
+        return category, "", "" if report.paragate_is_news else word
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_paragate.plan import Plan
 from pytest_paragate.schedule import Begin, Command, Finished, Schedule, Slot, Start
@@ -165,6 +165,182 @@ def _named(plan: Plan, members: Sequence[int], durations_s: Sequence[float]) -> 
     return ", ".join(parts)
 
 
+TUNED_SHARE = 0.01
+"""Tuning may take about this share of the makespan that it is to shorten,"""
+MAX_TUNING_S = 0.3
+"""but not more than this,"""
+MIN_TUNED_S = 2.0
+"""and shorter plans are left alone."""
+REPLAY_S = 15e-6
+"""What the replay of one item costs, about, on a slow machine; efforts are counted, never measured."""
+MAX_TUNED_ITEMS = 400
+MAX_CHUNKS = 24
+"""The tests of a pool are taken together into this many items while a plan is being tuned."""
+
+
 def tune(plan: Plan) -> Plan:
-    """The same plan with priorities that make it shorter, where history allows to foresee that."""
-    return plan
+    """The same plan with priorities that make it shorter, where history allows to foresee that.
+
+    A few rules are replayed, then a deterministic local search moves items along the critical chain forward. The effort
+    is bounded by a number of replays that depends on the plan alone.
+    """
+    small, kept = _condensed(plan)
+    known = sum(plan.is_known[i] for i in kept)
+    if len(kept) > MAX_TUNED_ITEMS or 2 * known < len(kept):
+        return plan
+    search = _Search(small)
+    if search.best.makespan_s < MIN_TUNED_S:
+        return plan
+    effort_s = min(MAX_TUNING_S, TUNED_SHARE * search.best.makespan_s)
+    search.run(int(effort_s / (REPLAY_S * (len(kept) + 8))))
+    priority = list(plan.priority)
+    for i, original in enumerate(kept):
+        priority[original] = search.best_priority[i]
+    tuned = replace(plan, priority=tuple(priority))
+    return tuned
+
+
+def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
+    """A plan in which neighbours in a pool are one item, and the original of each of its items."""
+    kept: list[int] = []
+    seconds = list(plan.expected_s)
+    pools: dict[str, list[int]] = defaultdict(list)
+    for i, is_pooled in enumerate(plan.is_pooled):
+        if is_pooled:
+            pools[plan.checks[i].agent].append(i)
+        else:
+            kept.append(i)
+    for pool in pools.values():
+        size = -(-len(pool) // MAX_CHUNKS)
+        for start in range(0, len(pool), size):
+            kept.append(pool[start])
+            seconds[pool[start]] = sum(plan.expected_s[i] for i in pool[start : start + size])
+    kept.sort()
+    number = {original: i for i, original in enumerate(kept)}
+
+    def edges(of: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(number[other] for other in of[i]) for i in kept)
+
+    small = replace(
+        plan,
+        checks=tuple(plan.checks[i] for i in kept),
+        index={plan.checks[original].nodeid: i for i, original in enumerate(kept)},
+        needs=edges(plan.needs),
+        after=edges(plan.after),
+        dependents=edges(plan.dependents),
+        order=tuple(number[i] for i in plan.order),
+        expected_s=tuple(seconds[i] for i in kept),
+        is_known=tuple(plan.is_known[i] for i in kept),
+        remaining_s=tuple(plan.remaining_s[i] for i in kept),
+        priority=tuple(plan.priority[i] for i in kept),
+        is_pooled=tuple(plan.is_pooled[i] for i in kept),
+        claims=tuple(plan.claims[i] for i in kept),
+    )
+    return small, kept
+
+
+class _Search:
+    """Looks for priorities that make a plan shorter."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.best_priority: Sequence[float] = plan.priority
+        self.best = simulate(plan)
+        self._replays = 0
+        self._good_enough_s = limit(plan).wall_s * 1.001
+        self._state = 1
+
+    def run(self, replays: int) -> None:
+        self._replays = replays
+        self._try_rules()
+        self._move_items()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._replays <= 0 or self.best.makespan_s <= self._good_enough_s
+
+    def _random(self, below: int) -> int:
+        """A number from 0, from the linear congruential sequence that Knuth gives for MMIX."""
+        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self._state >> 33) % below
+
+    def _replay(self, priority: Sequence[float], plan: Plan | None = None) -> Simulated:
+        """Run the plan, or its reverse, with these priorities."""
+        self._replays -= 1
+        run = simulate(replace(plan or self.plan, priority=tuple(priority)))
+        if plan is None and run.makespan_s < self.best.makespan_s:
+            self.best, self.best_priority = run, tuple(priority)
+        return run
+
+    def _try_rules(self) -> None:
+        """Exclusive items by their remaining path; then back and forth between the plan and its reverse.
+
+        What ends late in the reverse should start early, and the other way round (Li and Willis, 1992).
+        """
+        plan = self.plan
+        if any(check.exclusive for check in plan.checks) and not self._is_over:
+            self._replay(plan.remaining_s)
+        reverse = replace(
+            plan,
+            needs=plan.dependents,
+            after=((),) * len(plan.checks),
+            dependents=tuple((*needs, *after) for needs, after in zip(plan.needs, plan.after, strict=True)),
+            order=tuple(reversed(plan.order)),
+        )
+        run = self.best
+        for _ in range(4):
+            if self._is_over:
+                return
+            backward = self._replay(self._ends(run), reverse)
+            run = self._replay(self._ends(backward))
+
+    def _ends(self, run: Simulated) -> list[float]:
+        ends = [0.0] * len(self.plan.checks)
+        for check, _, _, end_s in run.starts:
+            ends[check] = end_s
+        return ends
+
+    def _move_items(self) -> None:
+        """Move an item of the critical chain before what it waited for, or any item anywhere; keep what does no harm."""
+        run, priority = self.best, list(self.best_priority)
+        while not self._is_over:
+            moved = self._moved(run, priority)
+            other = self._replay(moved)
+            if other.makespan_s <= run.makespan_s * (1.0 if self._random(8) else 1.02):
+                run, priority = other, moved
+            elif not self._random(50):
+                run, priority = self.best, list(self.best_priority)
+
+    def _moved(self, run: Simulated, priority: Sequence[float]) -> list[float]:
+        order = sorted(range(len(priority)), key=lambda i: (-priority[i], i))
+        if self._random(4):
+            check, before = self._critical_pair(run)
+        else:
+            check, before = order[self._random(len(order))], order[self._random(len(order))]
+        order.remove(check)
+        order.insert(order.index(before) if before != check else self._random(len(order)), check)
+        step = run.makespan_s / len(order)
+        ranked = [0.0] * len(order)
+        for rank, i in enumerate(order):
+            ranked[i] = step * (len(order) - rank)
+        while order and self.plan.checks[order[-1]].exclusive:
+            ranked[order.pop()] = 0.0
+        return ranked
+
+    def _critical_pair(self, run: Simulated) -> tuple[int, int]:
+        """An item of a critical chain and one that it had to wait for although it does not need it."""
+        ending: dict[float, list[int]] = defaultdict(list)
+        start_of: dict[int, float] = {}
+        for check, _, start_s, end_s in run.starts:
+            ending[end_s].append(check)
+            start_of[check] = start_s
+        latest = ending[run.makespan_s]
+        check = latest[self._random(len(latest))]
+        pairs: list[tuple[int, int]] = []
+        while start_of[check] > 0 and start_of[check] in ending:
+            before = ending[start_of[check]]
+            other = before[self._random(len(before))]
+            if other not in self.plan.needs[check] and other not in self.plan.after[check]:
+                pairs.append((check, other))
+            check = other
+        return pairs[self._random(len(pairs))] if pairs else (check, check)

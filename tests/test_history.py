@@ -206,7 +206,7 @@ sys.stdin.readline()
 for number in range(15):
     known.record({f"{sys.argv[2]}-{number}": 1.0})
     known.durations()
-sys.exit("; ".join(known.warnings))
+sys.exit("; ".join(known.warnings) or None)
 """
 
 

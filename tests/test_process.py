@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands he
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs sight of the whole process tree")
 
 BOUND_S = 30
+LIMIT_S = 0.7  # enough for a shell to set its traps on a busy machine
 
 
 class Runner:
@@ -126,7 +127,6 @@ def test_output_status_and_times_of_a_command(command: Runner) -> None:
 def test_death_by_signal_is_a_negative_status(command: Runner) -> None:
     done = command.shell("kill -SEGV $$")
     assert done.returncode == -signal.SIGSEGV
-    assert process.signal_name(-done.returncode) == "SIGSEGV"
     assert not done.stopped
 
 
@@ -243,7 +243,7 @@ def test_cpu_time_and_peak_memory_are_the_commands_own(command: Runner) -> None:
 
 @pytest.mark.usefixtures("way")
 def test_a_time_limit_ends_the_command_and_all_it_started(command: Runner) -> None:
-    done = command.shell("sleep 60 & echo $! > child; echo begun; wait", timeout_s=0.3)
+    done = command.shell("sleep 60 & echo $! > child; echo begun; wait", timeout_s=LIMIT_S)
     assert (done.returncode, done.timed_out, done.stopped) == (-signal.SIGTERM, True, False)
     assert read(done.stdout_path) == "begun\n"
     assert is_gone(command.pid("child"))
@@ -251,22 +251,24 @@ def test_a_time_limit_ends_the_command_and_all_it_started(command: Runner) -> No
 
 @pytest.mark.usefixtures("way")
 def test_a_clean_exit_after_term_is_still_timed_out(command: Runner) -> None:
-    done = command.shell("trap 'echo tidy; exit 0' TERM; sleep 60 & wait", timeout_s=0.3)
+    done = command.shell("trap 'echo tidy; exit 0' TERM; sleep 60 & wait", timeout_s=LIMIT_S)
     assert (done.returncode, done.timed_out) == (0, True)
     assert read(done.stdout_path) == "tidy\n"
 
 
 @pytest.mark.usefixtures("way")
 def test_what_ignores_term_is_killed_after_the_grace(command: Runner) -> None:
-    done = command.shell("trap '' TERM; while :; do sleep 60; done", timeout_s=0.2, grace_s=0.2)
+    done = command.shell("trap '' TERM; while :; do sleep 60; done", timeout_s=LIMIT_S, grace_s=0.2)
     assert (done.returncode, done.timed_out) == (-signal.SIGKILL, True)
-    assert done.duration_s >= 0.4
+    assert done.duration_s >= LIMIT_S + 0.2
     assert done.leaked == ()
 
 
 @only_linux
 def test_children_share_the_grace_when_their_leader_goes_first(command: Runner) -> None:
-    done = command.shell("(trap 'sleep 0.3; echo tidy; exit' TERM; touch ready; sleep 60 & wait) & wait", timeout_s=0.5)
+    done = command.shell(
+        "(trap 'sleep 0.3; echo tidy; exit' TERM; touch ready; sleep 60 & wait) & wait", timeout_s=LIMIT_S
+    )
     assert done.timed_out
     assert read(done.stdout_path) == "tidy\n"
     assert done.leaked == ()
@@ -274,13 +276,13 @@ def test_children_share_the_grace_when_their_leader_goes_first(command: Runner) 
 
 @pytest.mark.usefixtures("way")
 def test_a_stopped_process_still_meets_its_time_limit(command: Runner) -> None:
-    done = command.shell("trap 'exit 7' TERM; kill -STOP $$; sleep 60", timeout_s=0.3)
+    done = command.shell("trap 'exit 7' TERM; kill -STOP $$; sleep 60", timeout_s=LIMIT_S)
     assert (done.returncode, done.timed_out) == (7, True)
 
 
 @only_linux
 def test_a_time_limit_reaches_what_left_the_group(command: Runner) -> None:
-    done = command.shell("setsid sleep 60 & echo $! > child; wait", timeout_s=0.4)
+    done = command.shell("setsid sleep 60 & echo $! > child; wait", timeout_s=LIMIT_S)
     assert done.timed_out
     assert is_gone(command.pid("child"))
 
@@ -301,7 +303,7 @@ while True:
     time.sleep(60)
 """
     before = set(linux.descendants(os.getpid()))
-    done = command.python(body, timeout_s=0.4, grace_s=0.3)
+    done = command.python(body, timeout_s=LIMIT_S, grace_s=0.3)
     assert (done.returncode, done.timed_out) == (-signal.SIGKILL, True)
     assert set(linux.descendants(os.getpid())) <= before
 
@@ -310,7 +312,7 @@ while True:
 def test_a_stop_from_another_thread_ends_the_command(command: Runner) -> None:
     ready = command.folder / "ready"
     thread = when(ready.exists, command.stop.request)
-    done = command.shell("trap 'exit 0' TERM; touch ready; sleep 60 & wait", timeout_s=None)
+    done = command.shell("trap 'exit 0' TERM; sleep 60 & touch ready; wait", timeout_s=None, grace_s=1.0)
     thread.join()
     assert (done.returncode, done.stopped, done.timed_out) == (0, True, False)
 
@@ -340,7 +342,6 @@ def test_a_second_stop_cuts_the_grace_short(command: Runner) -> None:
 
 def test_nothing_starts_while_a_stop_is_asked(command: Runner) -> None:
     command.stop.request()
-    assert command.stop.is_set()
     assert command.shell("touch started").stopped
     assert not (command.folder / "started").exists()
     command.stop.clear()
@@ -398,8 +399,17 @@ def test_a_whole_tree_left_behind_is_killed(command: Runner) -> None:
 
 @only_linux
 def test_a_group_that_left_its_session_leader_is_found(command: Runner) -> None:
-    body = "import os, time\nif os.fork() == 0:\n os.setpgid(0, 0)\n print(os.getpid(), flush=True)\n time.sleep(60)\n"
-    done = command.python(body + "else: time.sleep(0.2)")
+    body = """
+import os, time
+read_fd, write_fd = os.pipe()
+if os.fork() == 0:
+    os.setpgid(0, 0)
+    print(os.getpid(), flush=True)
+    os.write(write_fd, b"ready")
+    time.sleep(60)
+os.read(read_fd, 5)
+"""
+    done = command.python(body)
     assert [leak.pid for leak in done.leaked] == [int(read(done.stdout_path))]
 
 
@@ -431,7 +441,7 @@ def test_allowed_processes_live_on_and_do_not_disturb_the_next_command(command: 
 @only_linux
 def test_a_time_limit_spares_an_allowed_daemon(command: Runner) -> None:
     script = "(setsid sh -c 'echo $$ > daemon; exec sleep 60' &); until [ -s daemon ]; do :; done; sleep 60"
-    done = command.shell(script, leaks="allow", timeout_s=0.5)
+    done = command.shell(script, leaks="allow", timeout_s=LIMIT_S)
     daemon = command.pid("daemon")
     try:
         assert done.timed_out
@@ -464,25 +474,6 @@ def test_children_from_before_the_command_are_never_touched(command: Runner) -> 
             for pid in (*linux.descendants(each.pid), each.pid):
                 os.kill(pid, signal.SIGKILL)
             each.communicate(timeout=BOUND_S)
-
-
-@only_linux
-def test_children_of_code_in_this_process_are_ended_on_request(command: Runner) -> None:
-    kept = subprocess.Popen(["sleep", "60"])
-    before = linux.children(os.getpid())
-    left = subprocess.Popen(["sleep", "61"])
-    try:
-        (allowed,) = process.end_leaked(before, leaks="allow")
-        assert (allowed.pid, allowed.killed, left.poll()) == (left.pid, False, None)
-        (leak,) = process.end_leaked(before, leaks="kill")
-        assert (leak.pid, leak.command, leak.killed) == (left.pid, "sleep 61", True)
-        assert is_gone(left.pid)
-        assert process.end_leaked(before, leaks="kill") == ()
-        assert linux.is_running(kept.pid)
-    finally:
-        for each in (kept, left):
-            each.kill()
-            each.wait()
 
 
 def test_the_portable_way_ends_the_group_left_behind(command: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,9 @@ def crash_message(report: Mapping[str, Any]) -> str:
     else:
         text = str(longrepr or "")
     lines = text.strip().splitlines()
-    first = lines[0] if lines else ""
+    # pytest marks the line that says what was wrong; without one, the first has to do.
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    first = next(iter(marked or lines), "")
     # The exception's class is noise for people when it is the one that paragate_run raises.
     return first.removeprefix("pytest_paragate.run.command.CommandFailed: ")
 

@@ -89,9 +89,17 @@ def of_phases(
     if carrier.outcome != wanted:
         own = _report(item, check, verdict, when="call")
         carrier.outcome, carrier.longrepr = own.outcome, _joined(carrier, own)
+    _name_ending(carrier.longrepr, verdict)
     if check.is_marked:
         _tag(carrier, check, verdict)
     return list(reports)
+
+
+def _name_ending(longrepr: object, verdict: Verdict) -> None:
+    """Under a traceback of where a check was when it was ended, say why it was."""
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is not None and verdict.outcome in (Outcome.TIMEOUT, Outcome.CANCELLED):
+        crash.message = verdict.summary
 
 
 def _joined(carrier: pytest.TestReport, own: pytest.TestReport) -> Any:
@@ -126,7 +134,7 @@ def _bare_report(item: pytest.Item, *, when: Literal["call", "teardown"], outcom
 
 def _tag(report: pytest.TestReport, check: Check, verdict: Verdict) -> None:
     report.user_properties += properties(check, verdict)
-    report.__dict__["paragate"] = category(verdict)
+    report.__dict__.update(paragate=category(verdict), paragate_is_news=True)
 
 
 def properties(check: Check, verdict: Verdict) -> list[tuple[str, object]]:
@@ -137,8 +145,19 @@ def properties(check: Check, verdict: Verdict) -> list[tuple[str, object]]:
     return found
 
 
-def revived(config: pytest.Config, data: Mapping[str, Any]) -> pytest.TestReport:
-    """A report that crossed a gateway."""
-    report: pytest.TestReport = config.hook.pytest_report_from_serializable(config=config, data=dict(data))
+def revived(config: pytest.Config, data: Mapping[str, Any], *, is_trusted: bool = True) -> pytest.TestReport:
+    """A report that crossed a gateway. What a check printed or raised is not trusted to be harmless to a terminal."""
+    data = dict(data)
+    if not is_trusted:
+        data["longrepr"], data["sections"] = _neutral(data["longrepr"]), _neutral(data["sections"])
+    report: pytest.TestReport = config.hook.pytest_report_from_serializable(config=config, data=data)
     report.user_properties = [(name, value) for name, value in report.user_properties]
     return report
+
+
+def _neutral(value: Any) -> Any:
+    if isinstance(value, str):
+        return neutral(value)
+    if isinstance(value, dict):
+        return {key: _neutral(each) for key, each in value.items()}
+    return type(value)(_neutral(each) for each in value) if isinstance(value, (list, tuple)) else value

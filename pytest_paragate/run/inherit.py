@@ -57,6 +57,13 @@ def set_basetemp(config: pytest.Config, basetemp: str) -> None:
         factory._given_basetemp = Path(basetemp)
 
 
+def redirect_stderr(crash_path: str) -> None:
+    """Let what is written past pytest, such as the dump of a crash, go to a file for the report."""
+    beneath = os.open(crash_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(beneath, 2)
+    os.close(beneath)
+
+
 def _mute_terminal(config: pytest.Config) -> None:
     # It stays registered: plugins ask it for a writer, and pytest-timeout hangs without one.
     terminal = config.pluginmanager.getplugin("terminalreporter")
@@ -70,12 +77,10 @@ def _reopen_streams(config: pytest.Config, crash_path: str) -> None:
     if capture is not None and capture._global_capturing is not None:
         capture._global_capturing.stop_capturing()
         capture._global_capturing = None
-    beneath = os.open(crash_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    os.dup2(beneath, 1)
-    os.dup2(beneath, 2)
+    redirect_stderr(crash_path)
+    os.dup2(2, 1)
     for descriptor in _faulthandler_descriptors(config):
-        os.dup2(beneath, descriptor, inheritable=False)
-    os.close(beneath)
+        os.dup2(2, descriptor, inheritable=False)
     if capture is not None:
         capture.start_global_capturing()
         capture.suspend_global_capture(in_=False)

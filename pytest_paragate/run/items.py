@@ -167,15 +167,12 @@ class ItemRunner:
         standing = list(state.stack)
         if previous is None or standing == needed[: len(standing)]:
             return
-        before = len(self._reports)
-        call = pytest.CallInfo.from_call(
-            lambda: previous.ihook.pytest_runtest_teardown(item=previous, nextitem=item), when="teardown"
-        )
+        # Not the hook: its plugins have ended this item already, and would fail on what they have cleaned up.
+        call = pytest.CallInfo.from_call(lambda: state.teardown_exact(item), when="teardown")
         if call.excinfo is not None:
             report = previous.ihook.pytest_runtest_makereport(item=previous, call=call)
             data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
             self._worker.send({"say": "late", "report": sendable(data)})
-        del self._reports[before:]
 
 
 class _StandIn(pytest.Item):

@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -190,19 +190,13 @@ class Tree:
     Make it before the command starts and set ``leader`` to its pid, which must lead a new session. This process should
     be a subreaper; otherwise only the command's process group and the leader's own tree are seen. What is ours is told
     from other children of this process by the session: nothing below the leader can get back into an older session.
-
-    With ``before``, the children that this process had once, it is what became of every child since then instead.
     """
 
-    def __init__(self, before: Collection[int] | None = None) -> None:
+    def __init__(self) -> None:
         self.leader = 0
-        self._is_leader_reaped = before is not None
-        self._sessions = {_GONE}
-        if before is not None:
-            self._before = set(before)
-        else:
-            self._before = set(descendants(os.getpid())) if _has_children() else set()
-            self._sessions.update(_session(pid) for pid in (0, *self._before))
+        self._is_leader_reaped = False
+        self._before = set(descendants(os.getpid())) if _has_children() else set()
+        self._sessions = {_GONE, *(_session(pid) for pid in (0, *self._before))}
 
     def reap_leader(self, options: int = 0) -> tuple[int, float, int] | None:
         """Take the leader's exit status: its return code as ``subprocess`` has it, CPU seconds, peak memory in KiB.
@@ -243,7 +237,8 @@ class Tree:
         """Send ``signum`` to the whole group at once, then to what has left it. Returns the pids that refuse it."""
         # Looked up first: what has left the group is harder to find once its parents are gone.
         groups = {pid: _group(pid) for pid in self.alive(escaped=escaped)}
-        if self.leader:  # 0 would be our own group
+        # An empty group gives its number back, so it is signalled only while somebody is known to be in it.
+        if not self._is_leader_reaped or self.leader in groups.values():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.leader, signum)
         return {pid for pid, group in groups.items() if not _signal(pid, 0 if group == self.leader else signum)}
@@ -281,8 +276,6 @@ class Tree:
         return pid in self._before or _session(pid) in self._sessions
 
     def _has_group(self) -> bool:
-        if not self.leader:
-            return False
         try:
             os.killpg(self.leader, 0)
         except ProcessLookupError:

@@ -25,7 +25,7 @@ from pytest_paragate.model import Check, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.run import process
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
-from pytest_paragate.run.worker import Message
+from pytest_paragate.run.worker import LOST_CONNECTION, Message
 from pytest_paragate.schedule import (
     Begin,
     Block,
@@ -511,7 +511,7 @@ class Loop:
         """The worker died: blame the item that ran, give back those that had not begun."""
         index = seat.current if seat.current is not None else seat.pending[0]
         check, began_at = self._plan.checks[index], seat.began_at
-        how = event.why or ("its connection broke" if event.status is None else ending.status_text(event.status))
+        how = event.why or _how_ended(event.status)
         if seat.is_timeout or seat.stop_reason is not None:
             ended = ending.of_command(
                 returncode=event.status or 0,
@@ -591,6 +591,12 @@ class Loop:
         if self._result.ended_session is None:
             self._result.ended_session = request
             self._stop(f"a test ended the session: {request[1]}")
+
+
+def _how_ended(status: int | None) -> str:
+    if status is None or status == LOST_CONNECTION:
+        return "its connection to the gate broke (did the check close its file descriptors?)"
+    return ending.status_text(status)
 
 
 def _past(verdict: Verdict | None) -> str:

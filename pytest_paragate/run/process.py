@@ -23,7 +23,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
@@ -105,9 +105,6 @@ class Stop:
     def clear(self) -> None:
         self.take()
         self._level = 0
-
-    def is_set(self) -> bool:
-        return self._level > 0
 
     def take(self) -> int:
         """The level; ``fileno()`` is not readable again until the next request."""
@@ -542,7 +539,7 @@ class _LinuxCommand:
             supervised = _supervise(self, care, started_at)
             ended_at = time.monotonic()
             usage = self._tree.reap_leader(os.WNOHANG if supervised.step > 2 else 0)
-            leaked, is_quiet = self.clear_up(supervised, care.grace_s, care.stop)
+            leaked, is_quiet = self._clear_up(supervised, care.grace_s, care.stop)
         except BaseException:
             self._abandon()
             raise
@@ -560,9 +557,7 @@ class _LinuxCommand:
             is_quiet=is_quiet,
         )
 
-    def clear_up(
-        self, supervised: _Supervised, grace_s: float, stop: Stop | None
-    ) -> tuple[tuple[LeakedProcess, ...], bool]:
+    def _clear_up(self, supervised: _Supervised, grace_s: float, stop: Stop) -> tuple[tuple[LeakedProcess, ...], bool]:
         """End and name what the command left behind; also says whether nothing of it is left.
 
         What we killed together with its leader, or what ended within the grace that they shared, was not left behind.
@@ -603,38 +598,6 @@ class _LinuxCommand:
         with contextlib.suppress(OSError):
             self._tree.reap_leader()
         self._tree.kill(escaped=self._escaped)
-
-
-def end_leaked(before: Collection[int], *, leaks: str, grace_s: float = _LEAK_GRACE_S) -> tuple[LeakedProcess, ...]:
-    """Name, and unless ``leaks`` is ``"allow"`` end, what became of the children this process has had since ``before``.
-
-    For code that ran in this process itself; ``before`` is ``linux.children(os.getpid())`` at its start. Helpers that
-    ``multiprocessing`` starts once per process and ends with it are left alone. Nothing can be seen off Linux.
-    """
-    if not linux.has_pidfd():
-        return ()
-    spared = set(before)
-    for module, name, attribute in _INTERPRETER_HELPERS:
-        pid = getattr(getattr(sys.modules.get(module), name, None), attribute, None)
-        if isinstance(pid, int):
-            spared.add(pid)
-    ended = _Supervised(step=0, timed_out=False, stopped=False, grace_ends_at=0.0)
-    rest = _LinuxCommand(linux.Tree(before=spared), escaped=leaks != "allow")
-    return rest.clear_up(ended, grace_s, None)[0]
-
-
-_INTERPRETER_HELPERS = (
-    ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
-    ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
-)
-
-
-def signal_name(signum: int) -> str:
-    """``SIGSEGV``, or ``signal 42`` for one without a name."""
-    try:
-        return signal.Signals(signum).name
-    except ValueError:
-        return f"signal {signum}"
 
 
 def _name(pids: list[int], named: dict[int, str]) -> None:

@@ -63,6 +63,8 @@ def booted(channel: Any) -> None:
     sys.path[:] = setup["sys_path"]
     os.chdir(setup["folder"])
     lead_own_group()
+    with contextlib.suppress(OSError):  # on another machine there may be no such folder
+        inherit.redirect_stderr(setup["crash_path"])
     worker = Worker(channel, setup)
     worker.serve(boot=_boot)
     worker.send({"say": "bye", "output": {}})
@@ -79,7 +81,6 @@ def serve_session(session: pytest.Session) -> None:
 
 def _boot(worker: Worker) -> None:
     from _pytest.config import _prepareconfig
-    from xdist.remote import setup_config
 
     try:
         workerinput = worker.setup["workerinput"]
@@ -87,6 +88,9 @@ def _boot(worker: Worker) -> None:
         os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(workerinput["workercount"])
         os.environ["PYTEST_XDIST_TESTRUNUID"] = workerinput["testrunuid"]
         config = _prepareconfig(worker.setup["args"], None)
+        # Not before pytest has loaded it as a plugin: that would cost it the rewriting of its assertions.
+        from xdist.remote import setup_config
+
         config.args[:] = worker.setup["collect_args"]
         setup_config(config, None)
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])

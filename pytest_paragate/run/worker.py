@@ -34,7 +34,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -52,6 +51,8 @@ WORKER_VARIABLES = (
 )
 # How long an orphaned worker gets to stop a running command before it kills itself, seconds.
 _ORPHAN_S = 1.0
+# The exit status of a worker whose own end of the connection broke under it.
+LOST_CONNECTION = 97
 
 Message = dict[str, Any]
 
@@ -80,11 +81,11 @@ class Worker:
         self._run_items: Callable[[Message], None] | None = None
 
     def send(self, message: Message) -> None:
-        """Tell the controller; if it is gone, so are we."""
+        """Tell the controller; without a connection to it there is nothing left to do here."""
         try:
             self.channel.send(message)
         except OSError:
-            os._exit(1)
+            os._exit(LOST_CONNECTION)
 
     def serve(self, *, boot: Callable[[Worker], None], run_items: Callable[[Message], None] | None = None) -> None:
         """Work until told to exit. ``boot`` makes the session for the first item, and comes back when it has ended."""
@@ -251,7 +252,6 @@ def lead_own_group() -> None:
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
     linux.become_subreaper()
-    linux.die_with_parent(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
 
 
 def _kill(pid: int) -> None:
