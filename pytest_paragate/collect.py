@@ -247,7 +247,7 @@ class Collecting:
     def refuse_misplaced(self, collector: pytest.Collector, obj: object) -> None:
         """Note a declaration that stands in a test module, where nothing would collect it."""
         declaration = declaration_of(obj)
-        if declaration is None or declaration.place.file != str(collector.path) or isinstance(collector, GateFile):
+        if declaration is None or declaration.place.file != str(collector.path) or isinstance(collector, (GateFile, PluginChecks)):
             return
         where = str(relative_place(declaration.place, str(self._config.rootpath)))
         hint = "move it to conftest.py"

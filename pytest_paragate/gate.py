@@ -10,13 +10,12 @@ import queue
 import shutil
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -26,11 +25,10 @@ from pytest_paragate.history import History
 from pytest_paragate.model import Check
 from pytest_paragate.options import Settings
 from pytest_paragate.plan import Plan, make_plan
-from pytest_paragate.report import plain, pytest_reports
-from pytest_paragate.report.text import neutral, seconds
+from pytest_paragate.report.text import seconds
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
-from pytest_paragate.run.loop import Loop, LoopResult, LoopSettings
-from pytest_paragate.run.worker import WORKER_VARIABLES, Message
+from pytest_paragate.run.loop import Audience, Loop, LoopResult, LoopSettings
+from pytest_paragate.run.worker import Message
 from pytest_paragate.run.zygote import Zygote
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
@@ -38,14 +36,25 @@ from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcom
 # How many runs' whole outputs are kept in pytest's cache directory.
 _KEPT_RUNS = 3
 _TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
-# Threads that other plugins leave idle in the main process: they hold nothing that a forked worker could miss.
-_IDLE_THREADS = ("rerunfailures", "paragate")
 
 
 class Gate:
-    """A planned run. ``plan`` can be shown without running; :meth:`run` fills ``result``."""
+    """A planned run: ``plan`` can be shown without running. Workers come from ``zygote``, or boot where there is none.
 
-    def __init__(self, session: pytest.Session, settings: Settings, collected: Collected) -> None:
+    Raises:
+        PlanError: the checks cannot be run together.
+    """
+
+    def __init__(
+        self,
+        session: pytest.Session,
+        settings: Settings,
+        collected: Collected,
+        *,
+        zygote: Zygote | None,
+        workers: str,
+    ) -> None:
+        self._zygote, self._workers = zygote, workers
         self.session, self.settings = session, settings
         self.config = session.config
         self._folders = _Folders(self.config)
@@ -61,7 +70,6 @@ class Gate:
             root=str(self.config.rootpath),
         )
         self.plan: Plan = speedup.tune(plan)
-        self.result: GateResult | None = None
         self.problems: list[str] = list(self._history.warnings)
 
     def header(self) -> str:
@@ -73,35 +81,17 @@ class Gate:
             amounts or "nothing to run",
             _counted(len(self.plan.slots), "agent type"),
             _counted(slots, "slot"),
-            self._workers_text(),
+            self._workers,
         ]
         if self.plan.checks and all(self.plan.is_known):
             parts.append(seconds(speedup.limit(self.plan).wall_s, is_estimate=True))
         return "paragate: " + ", ".join(parts)
 
-    @functools.cached_property
-    def _fork_obstacle(self) -> str | None:
-        """Why workers cannot be forked; None when they can."""
-        if self.settings.workers == "popen":
-            return ""
-        if not sys.platform.startswith("linux"):
-            return f"fork workers need Linux, not {sys.platform}"
-        if self.settings.workers == "fork":
-            return None
-        foreign = _foreign_threads()
-        return f"{foreign} is running in the main process" if foreign else None
-
-    def _workers_text(self) -> str:
-        obstacle = self._fork_obstacle
-        if obstacle is None:
-            return "fork workers"
-        return f"popen workers ({obstacle})" if obstacle else "popen workers"
-
     def run(self) -> GateResult:
         """Run the plan; never raises for anything that a check does."""
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
         self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
-        audience = Delivery(self.session, self.plan)
+        audience = _LateDelivery(self.session, self.plan)
         inbox: Inbox = queue.SimpleQueue()
         with self._folders.for_run() as folders:
             launcher = self._launcher(inbox, folders)
@@ -126,8 +116,7 @@ class Gate:
         self.problems += outcome.problems
         self.problems += [warning for warning in self._history.warnings if warning not in self.problems]
         self.loop_result = outcome
-        self.result = self._summed_up(outcome, wall_s=wall_s, started=started)
-        return self.result
+        return self._summed_up(outcome, wall_s=wall_s, started=started)
 
     @functools.cached_property
     def _basetemp(self) -> Path:
@@ -135,14 +124,12 @@ class Gate:
         return Path(factory.getbasetemp()) if factory is not None else Path(tempfile.mkdtemp(prefix="paragate-"))
 
     def _launcher(self, inbox: Inbox, folders: RunFolders) -> Launcher:
-        environment = {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
         uid = self.settings.testrunuid or uuid.uuid4().hex
 
         def setup(worker: str, slot: str) -> Message:
             return {
                 "id": worker,
                 "slot": slot,
-                "environment": environment,
                 "spool": folders.spool,
                 "crash_path": folders.crash_path(worker),
                 "streams": self.settings.streams_output,
@@ -153,27 +140,21 @@ class Gate:
                     "mainargv": list(sys.argv),
                     "paragate_collecting": self.config.stash[COLLECTING].for_worker(),
                 },
-                "args": [str(arg) for arg in self.config.invocation_params.args],
-                "collect_args": list(self.config.args),
-                "folder": str(self.config.invocation_params.dir),
-                "sys_path": list(sys.path),
             }
 
-        if self._fork_obstacle is None:
-            session = self.session
-
-            def become_worker(request: dict[str, Any], read_fd: int, write_fd: int) -> NoReturn:
-                from pytest_paragate.run.start import serve_forked
-
-                serve_forked(session, setup(request["id"], request["slot"]), read_fd, write_fd)
-
-            import pytest_paragate.run.start  # noqa: F401  (once here, not once in each worker)
-
-            return ForkLauncher(Zygote(become_worker), inbox, task=_TASK.format(entry="forked"))
+        if self._zygote is not None:
+            return ForkLauncher(self._zygote, inbox, task=_TASK.format(entry="forked"), setup=setup)
+        fresh = {
+            "environment": dict(os.environ),
+            "args": [str(arg) for arg in self.config.invocation_params.args],
+            "collect_args": list(self.config.args),
+            "folder": str(self.config.invocation_params.dir),
+            "sys_path": list(sys.path),
+        }
         return PopenLauncher(
             inbox,
             task=_TASK.format(entry="booted"),
-            setup=setup,
+            setup=lambda worker, slot: {**setup(worker, slot), **fresh},
             make_gateway=lambda slot: self.config.hook.pytest_paragate_make_gateway(slot=slot, config=self.config),
         )
 
@@ -224,72 +205,20 @@ def _outcome(
     return "passed", pytest.ExitCode.OK
 
 
-class Delivery:
-    """Tells pytest's hooks what the loop says: the loop's audience."""
+class _LateDelivery:
+    """The delivery, imported with the first news: until then nothing stands between a plan and its first start."""
 
     def __init__(self, session: pytest.Session, plan: Plan) -> None:
         self._session, self._plan = session, plan
-        self._config = session.config
-        self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
-        self._prints_lines = self._terminal is not None and self._config.get_verbosity() >= 0
-        self._partial: dict[tuple[int, str], bytes] = {}
 
-    def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
-        item, check = self._session.items[index], self._plan.checks[index]
-        hook = self._config.hook
-        if not check.is_marked and verdict.start_s is None and verdict.outcome is Outcome.CANCELLED:
-            return  # as pytest does: tests that were not reached are not reported
-        is_test = check.kind == "test"
-        revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in reports]
-        if check.kind == "command":
-            made = pytest_reports.of_command(item, check, verdict)
-        else:
-            made = pytest_reports.of_phases(item, check, verdict, revived)
-        if not check.is_marked:
-            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in made:
-            if verdict.worker is not None:
-                report.__dict__["worker_id"] = verdict.worker
-            hook.pytest_runtest_logreport(report=report)
-        if not check.is_marked:
-            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        else:
-            for report in made:
-                report.__dict__["paragate_is_news"] = False
-            self._print_line(check, verdict, made)
-            hook.pytest_paragate_verdict(check=check, verdict=verdict)
+    @functools.cached_property
+    def _delivery(self) -> Audience:
+        from pytest_paragate.report.delivery import Delivery
 
-    def _print_line(self, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]) -> None:
-        if not self._prints_lines:
-            return
-        line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth)
-        self._terminal.ensure_newline()
-        self._terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
-        # pytest counts as progress what it printed a letter for.
-        self._terminal._progress_nodeids_reported.update(getattr(report, "id", check.nodeid) for report in reports)
+        return Delivery(self._session, self._plan)
 
-    def output(self, index: int, stream: str, data: bytes) -> None:
-        """Whole lines, each with the check's name in front."""
-        if self._terminal is None:
-            return
-        key = index, stream
-        *lines, rest = (self._partial.pop(key, b"") + data).split(b"\n")
-        if rest:
-            self._partial[key] = rest
-        name = self._plan.checks[index].name
-        for line in lines:
-            self._terminal.ensure_newline()
-            self._terminal.write_line(f"{name} | {neutral(line.decode('utf-8', 'replace'))}")
-
-    def warning(self, warning: Mapping[str, Any]) -> None:
-        from xdist.workermanage import unserialize_warning_message
-
-        self._config.hook.pytest_warning_recorded.call_historic(
-            kwargs={**warning, "warning_message": unserialize_warning_message(dict(warning["warning_message"]))}
-        )
-
-    def late_report(self, report: Mapping[str, Any]) -> None:
-        self._config.hook.pytest_runtest_logreport(report=pytest_reports.revived(self._config, report))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._delivery, name)
 
 
 class RunFolders:
@@ -346,21 +275,6 @@ def _durations(plan: Plan, verdicts: Mapping[int, Verdict]) -> dict[str, float]:
         for index, verdict in verdicts.items()
         if verdict.outcome in ran and verdict.start_s is not None
     }
-
-
-def _foreign_threads() -> str | None:
-    """A thread in this process that forked workers would miss, in words."""
-    others = [
-        thread.name
-        for thread in threading.enumerate()
-        if thread is not threading.main_thread() and not any(word in _origin(thread) for word in _IDLE_THREADS)
-    ]
-    return f"thread {others[0]!r}" if others else None
-
-
-def _origin(thread: threading.Thread) -> str:
-    target = getattr(thread, "_target", None)
-    return f"{thread.name} {getattr(target, '__module__', '')}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ import graphlib
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
 from pytest_paragate.model import Check, PlanError, nearest
@@ -35,6 +35,14 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GiveWay:
+    """An item leaves its slot idle until ``other`` has started, but no longer than ``until_s`` after the beginning."""
+
+    other: int
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything a schedule needs. Sequences are by item; items are referred to by index.
 
@@ -43,7 +51,8 @@ class Plan:
     ``remaining_s`` is the item's own expected duration plus the longest chain behind
     it. Among the items that may start, the highest ``priority`` goes first. An exclusive item of priority 0 starts
     when nothing else can. ``is_pooled`` marks tests that are handed out in runs of neighbours. ``claims`` index
-    ``patterns`` (with ``overlaps``, by pattern) and ``resources``.
+    ``patterns`` (with ``overlaps``, by pattern) and ``resources``. ``gives_way`` is by item and mostly empty; it never
+    goes against the order of waiting.
     """
 
     checks: tuple[Check, ...]
@@ -66,6 +75,7 @@ class Plan:
     patterns: tuple[str, ...]
     overlaps: tuple[frozenset[int], ...]
     resources: tuple[Resource, ...]
+    gives_way: Mapping[int, tuple[GiveWay, ...]] = field(default_factory=dict)
 
     def shown_pattern(self, pattern: int) -> str:
         """A pattern as people know it, relative to the root."""

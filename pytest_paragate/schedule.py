@@ -13,6 +13,7 @@ Rules
   and while it is drained all exclusive items that are ready run one after another.
 - A ready item that conflicts with what runs waits in its lane (see ``lanes``), and items of lower priority may overtake
   it a few times; then what it claims is reserved for it until it has started.
+- An item that gives way to others is held until each of those has started or will not, its time is up, or nothing runs.
 - After Stop nothing starts; after the loss of a type's last slot nothing of that type starts. What had not started is
   dropped with the reason.
 
@@ -77,6 +78,9 @@ MOVES = {
     (State.RUNNING, Turn.FINISHED): State.DONE,
     (State.RUNNING, Turn.RETURNED): State.READY,
 }
+
+
+UNSTARTED = (State.WAITING, State.READY)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -218,6 +222,8 @@ class Schedule:
         self._is_drained = False  # the last that ran was exclusive
         self._ran_alone: list[int] = []
         self._lanes = Lanes(plan)
+        self._held: list[int] = []  # ready items that give way
+        self._now_s = 0.0
         self._kept_apart: dict[int, dict[int, None]] = {}
         self._started = 0
         self._waiting_since: dict[int, int] = {}  # how many runs had started when it first had to wait
@@ -243,6 +249,7 @@ class Schedule:
             case _:
                 assert_never(event)
         if self._is_begun and self._stopped is None:
+            self._now_s = event.at_s
             self._dispatch(out)
         return out
 
@@ -320,12 +327,12 @@ class Schedule:
             return
         agent, reason = slot.agent, self._gone(slot.agent) or ""
         team.ready, team.pool, team.pool_s = [], deque(), 0.0
+        self._held = [check for check in self._held if self._plan.checks[check].agent != agent]
         self._exclusive = [key for key in self._exclusive if self._plan.checks[key[1]].agent != agent]
         heapq.heapify(self._exclusive)
         self._wake(self._lanes.forget(agent))
-        unstarted = (State.WAITING, State.READY)
         mine = [i for i, check in enumerate(self._plan.checks) if check.agent == agent]
-        self._drop_all([i for i in mine if self._states[i] in unstarted], reason, out)
+        self._drop_all([i for i in mine if self._states[i] in UNSTARTED], reason, out)
 
     def _gone(self, agent: str) -> str | None:
         return None if self._teams[agent].slots else f"all slots of {agent} are lost"
@@ -333,8 +340,7 @@ class Schedule:
     def _stop(self, reason: str, out: list[Command]) -> None:
         if self._stopped is None:
             self._stopped = reason
-            unstarted = (State.WAITING, State.READY)
-            self._drop_all([i for i, state in enumerate(self._states) if state in unstarted], reason, out)
+            self._drop_all([i for i, state in enumerate(self._states) if state in UNSTARTED], reason, out)
 
     def _drop_all(self, checks: Sequence[int], reason: str, out: list[Command]) -> None:
         for check in checks:
@@ -377,8 +383,31 @@ class Schedule:
                 team.pool.appendleft(check)
             else:
                 team.pool.append(check)
+        elif self._must_give_way(check):
+            self._held.append(check)
         else:
-            heapq.heappush(self._exclusive if item.exclusive else team.ready, self._key(check))
+            self._offer(check)
+
+    def _offer(self, check: int) -> None:
+        item = self._plan.checks[check]
+        heapq.heappush(self._exclusive if item.exclusive else self._teams[item.agent].ready, self._key(check))
+
+    def _must_give_way(self, check: int) -> bool:
+        others = [
+            way.other
+            for way in self._plan.gives_way.get(check, ())
+            if way.until_s > self._now_s and self._states[way.other] in UNSTARTED
+        ]
+        self._note_rivals(check, others)
+        return bool(others)
+
+    def _release_held(self, *, is_idle: bool = False) -> None:
+        held, self._held = self._held, []
+        for check in held:
+            if is_idle or not self._must_give_way(check):
+                self._offer(check)
+            else:
+                self._held.append(check)
 
     def _key(self, check: int) -> Key:
         return -self._plan.priority[check], check
@@ -407,6 +436,8 @@ class Schedule:
 
     def _dispatch(self, out: list[Command]) -> None:
         while not self._is_alone:
+            if self._held:
+                self._release_held()
             if self._is_drained and self._exclusive and not self._runs:
                 self._start_exclusive(out)
                 return
@@ -420,7 +451,10 @@ class Schedule:
                     self._note_drain()
                 return
             if agent is None:
-                return
+                if self._runs or not self._held:
+                    return
+                self._release_held(is_idle=True)
+                continue
             if self._teams[agent].ready:
                 self._try(agent, out)
             else:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_paragate import speedup
 from pytest_paragate.collect import collected
-from pytest_paragate.gate import Gate, empty_result
 from pytest_paragate.model import ParagateError
 from pytest_paragate.options import Settings
-from pytest_paragate.report import json_file, summary
-from pytest_paragate.run.start import BOOTED, serve_session
-from pytest_paragate.verdict import GateResult
+from pytest_paragate.run import zygote
+
+if TYPE_CHECKING:
+    from pytest_paragate.verdict import GateResult
+
+# Threads that other plugins leave idle in the main process: they hold nothing that a forked worker could miss.
+_IDLE_THREADS = ("rerunfailures", "paragate")
 
 
 def is_worker(config: pytest.Config) -> bool:
     """Whether this session was booted to be a worker."""
-    return BOOTED in config.stash
+    return "paragate_collecting" in getattr(config, "workerinput", {})
 
 
 def serve(session: pytest.Session) -> None:
     """Be the worker that this session was booted for."""
+    from pytest_paragate.run.start import serve_session
+
     serve_session(session)
 
 
@@ -35,11 +41,21 @@ class GateSession:
         self._session, self._settings = session, settings
         self._config = session.config
         self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
-        try:
-            self.gate = Gate(session, settings, collected(session))
-        except ParagateError as problem:
-            raise pytest.UsageError(str(problem)) from None
         self.result: GateResult | None = None
+        obstacle = _fork_obstacle(settings)
+        # First of all, before there is a thread; and while it imports what workers need, we import what planning needs.
+        fork_server = zygote.start_for(session) if obstacle is None and not settings.plan_only else None
+        from pytest_paragate.gate import Gate
+
+        workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
+        try:
+            self.gate = Gate(session, settings, collected(session), zygote=fork_server, workers=workers)
+        except BaseException as problem:
+            if fork_server is not None:
+                fork_server.close()
+            if isinstance(problem, ParagateError):
+                raise pytest.UsageError(str(problem)) from None
+            raise
 
     def run(self) -> None:
         """Run or show the plan, and tell pytest how it ended in the ways it knows.
@@ -70,12 +86,16 @@ class GateSession:
         """The section ``paragate``, below everything that pytest itself says."""
         if self.result is None:
             return
+        from pytest_paragate.report import summary
+
         width = terminal._tw.fullwidth
         terminal.write_sep("=", "paragate")
         for line in summary.lines(self.result, width=width, is_unicode=_is_unicode()):
             terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
 
     def _show_plan(self) -> None:
+        from pytest_paragate import speedup
+        from pytest_paragate.report import json_file
         from pytest_paragate.report import plan as plan_report
 
         simulated = speedup.simulate(self.gate.plan)
@@ -101,7 +121,11 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
         session.exitstatus = result.exitstatus
     if settings.json_path is None or settings.plan_only or session.config.option.collectonly:
         return
+    from pytest_paragate.report import json_file
+
     if result is None:
+        from pytest_paragate.gate import empty_result
+
         # An older report must not be taken for this run's.
         result = empty_result(int(session.exitstatus))
     try:
@@ -110,6 +134,25 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         sys.stderr.write(f"\nERROR: {problem}\n")
+
+
+def _fork_obstacle(settings: Settings) -> str | None:
+    """Why workers cannot be forked, empty where the user does not want it; None when they can."""
+    if settings.workers == "popen":
+        return ""
+    if not sys.platform.startswith("linux"):
+        return f"fork workers need Linux, not {sys.platform}"
+    foreign = _foreign_thread()
+    return f"{foreign} is running in the main process" if foreign and settings.workers == "auto" else None
+
+
+def _foreign_thread() -> str | None:
+    """A thread in this process that forked workers would miss, in words."""
+    for thread in threading.enumerate():
+        origin = f"{thread.name} {getattr(getattr(thread, '_target', None), '__module__', '')}"
+        if thread is not threading.main_thread() and not any(word in origin for word in _IDLE_THREADS):
+            return f"thread {thread.name!r}"
+    return None
 
 
 def _is_unicode() -> bool:

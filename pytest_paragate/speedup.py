@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_paragate.plan import Plan
+from pytest_paragate.plan import GiveWay, Plan
 from pytest_paragate.schedule import Begin, Command, Finished, Schedule, Slot, Start
 from pytest_paragate.verdict import Limit
 
@@ -173,6 +174,10 @@ MIN_TUNED_S = 2.0
 """and shorter plans are left alone."""
 REPLAY_S = 15e-6
 """What the replay of one item costs, about, on a slow machine; efforts are counted, never measured."""
+GOOD_ENOUGH = 1.001
+"""Of the limit: nothing shorter is looked for."""
+TOLERANCE = 0.1
+"""How much later than planned the one that is given way to may start, as a share of the makespan."""
 MAX_TUNED_ITEMS = 400
 MAX_CHUNKS = 24
 """The tests of a pool are taken together into this many items while a plan is being tuned."""
@@ -195,9 +200,14 @@ def tune(plan: Plan) -> Plan:
     search.run(int(effort_s / (REPLAY_S * (len(kept) + 8))))
     priority = list(plan.priority)
     for i, original in enumerate(kept):
-        priority[original] = search.best_priority[i]
-    tuned = replace(plan, priority=tuple(priority))
-    return tuned
+        priority[original] = search.best_order.priority[i]
+    start_of = {check: start_s for check, _, start_s, _ in search.best.starts}
+    ways: dict[int, list[GiveWay]] = defaultdict(list)
+    for one, other in sorted(search.best_order.ways):
+        until_s = start_of[other] + TOLERANCE * search.best.makespan_s
+        ways[kept[one]].append(GiveWay(other=kept[other], until_s=until_s))
+    gives_way = {one: tuple(others) for one, others in ways.items()}
+    return replace(plan, priority=tuple(priority), gives_way=gives_way)
 
 
 def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
@@ -239,15 +249,23 @@ def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
     return small, kept
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a search changes: who goes first, and who gives way to whom."""
+
+    priority: tuple[float, ...]
+    ways: frozenset[tuple[int, int]] = frozenset()
+
+
 class _Search:
     """Looks for priorities that make a plan shorter."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.best_priority: Sequence[float] = plan.priority
+        self.best_order = _Order(plan.priority)
         self.best = simulate(plan)
         self._replays = 0
-        self._good_enough_s = limit(plan).wall_s * 1.001
+        self._good_enough_s = limit(plan).wall_s * GOOD_ENOUGH
         self._state = 1
 
     def run(self, replays: int) -> None:
@@ -264,12 +282,20 @@ class _Search:
         self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
         return (self._state >> 33) % below
 
-    def _replay(self, priority: Sequence[float], plan: Plan | None = None) -> Simulated:
-        """Run the plan, or its reverse, with these priorities."""
+    def _replay(self, order: _Order) -> Simulated:
         self._replays -= 1
-        run = simulate(replace(plan or self.plan, priority=tuple(priority)))
-        if plan is None and run.makespan_s < self.best.makespan_s:
-            self.best, self.best_priority = run, tuple(priority)
+        ways: dict[int, list[GiveWay]] = defaultdict(list)
+        for one, other in order.ways:
+            ways[one].append(GiveWay(other=other, until_s=math.inf))
+        run = simulate(
+            replace(
+                self.plan,
+                priority=order.priority,
+                gives_way={one: tuple(others) for one, others in ways.items()},
+            )
+        )
+        if run.makespan_s < self.best.makespan_s:
+            self.best, self.best_order = run, order
         return run
 
     def _try_rules(self) -> None:
@@ -279,7 +305,7 @@ class _Search:
         """
         plan = self.plan
         if any(check.exclusive for check in plan.checks) and not self._is_over:
-            self._replay(plan.remaining_s)
+            self._replay(_Order(plan.remaining_s))
         reverse = replace(
             plan,
             needs=plan.dependents,
@@ -291,43 +317,73 @@ class _Search:
         for _ in range(4):
             if self._is_over:
                 return
-            backward = self._replay(self._ends(run), reverse)
-            run = self._replay(self._ends(backward))
+            backward = simulate(replace(reverse, priority=self._ends(run)))
+            self._replays -= 1
+            run = self._replay(_Order(self._ends(backward)))
 
-    def _ends(self, run: Simulated) -> list[float]:
+    def _ends(self, run: Simulated) -> tuple[float, ...]:
         ends = [0.0] * len(self.plan.checks)
         for check, _, _, end_s in run.starts:
             ends[check] = end_s
-        return ends
+        return tuple(ends)
 
     def _move_items(self) -> None:
-        """Move an item of the critical chain before what it waited for, or any item anywhere; keep what does no harm."""
-        run, priority = self.best, list(self.best_priority)
+        """Change the order along critical chains, and now and then anywhere; keep what does little harm."""
+        run, order = self.best, self.best_order
         while not self._is_over:
-            moved = self._moved(run, priority)
+            moved = self._changed(run, order)
             other = self._replay(moved)
             if other.makespan_s <= run.makespan_s * (1.0 if self._random(8) else 1.02):
-                run, priority = other, moved
+                run, order = other, moved
             elif not self._random(50):
-                run, priority = self.best, list(self.best_priority)
+                run, order = self.best, self.best_order
 
-    def _moved(self, run: Simulated, priority: Sequence[float]) -> list[float]:
-        order = sorted(range(len(priority)), key=lambda i: (-priority[i], i))
-        if self._random(4):
-            check, before = self._critical_pair(run)
-        else:
-            check, before = order[self._random(len(order))], order[self._random(len(order))]
-        order.remove(check)
-        order.insert(order.index(before) if before != check else self._random(len(order)), check)
-        step = run.makespan_s / len(order)
-        ranked = [0.0] * len(order)
-        for rank, i in enumerate(order):
-            ranked[i] = step * (len(order) - rank)
-        while order and self.plan.checks[order[-1]].exclusive:
-            ranked[order.pop()] = 0.0
-        return ranked
+    def _changed(self, run: Simulated, order: _Order) -> _Order:
+        pair = self._critical_pair(run) if self._random(4) else None
+        if pair is None:
+            count = len(order.priority)
+            return self._promoted(run, order, self._random(count), self._random(count))
+        late, early = pair
+        if order.ways and not self._random(6):
+            ways = sorted(order.ways)
+            return _Order(order.priority, order.ways - {ways[self._random(len(ways))]})
+        is_first_already = (-order.priority[late], late) < (-order.priority[early], early)
+        if not is_first_already:
+            return self._promoted(run, order, late, early)
+        # It was not ready in time, so the slot would have to be kept for it.
+        if self.plan.is_pooled[late] or self.plan.is_pooled[early] or self._waits_for(late, early, order.ways):
+            return self._promoted(run, order, late, early)
+        return _Order(order.priority, order.ways | {(early, late)})
 
-    def _critical_pair(self, run: Simulated) -> tuple[int, int]:
+    def _waits_for(self, one: int, other: int, ways: frozenset[tuple[int, int]]) -> bool:
+        """Whether one waits for the other in any way, now that some give way."""
+        behind: dict[int, list[int]] = defaultdict(list)
+        for giving, given in ways:
+            behind[giving].append(given)
+        seen, left = {one}, [one]
+        while left:
+            check = left.pop()
+            for before in (*self.plan.needs[check], *self.plan.after[check], *behind[check]):
+                if before == other:
+                    return True
+                if before not in seen:
+                    seen.add(before)
+                    left.append(before)
+        return False
+
+    def _promoted(self, run: Simulated, order: _Order, check: int, before: int) -> _Order:
+        ranking = sorted(range(len(order.priority)), key=lambda i: (-order.priority[i], i))
+        ranking.remove(check)
+        ranking.insert(ranking.index(before) if before != check else 0, check)
+        step = run.makespan_s / len(ranking)
+        priority = [0.0] * len(ranking)
+        for rank, i in enumerate(ranking):
+            priority[i] = step * (len(ranking) - rank)
+        while ranking and self.plan.checks[ranking[-1]].exclusive:
+            priority[ranking.pop()] = 0.0
+        return _Order(tuple(priority), order.ways)
+
+    def _critical_pair(self, run: Simulated) -> tuple[int, int] | None:
         """An item of a critical chain and one that it had to wait for although it does not need it."""
         ending: dict[float, list[int]] = defaultdict(list)
         start_of: dict[int, float] = {}
@@ -343,4 +399,4 @@ class _Search:
             if other not in self.plan.needs[check] and other not in self.plan.after[check]:
                 pairs.append((check, other))
             check = other
-        return pairs[self._random(len(pairs))] if pairs else (check, check)
+        return pairs[self._random(len(pairs))] if pairs else None

@@ -20,8 +20,10 @@ def _is_loaded_by_itself() -> bool:
 
 @pytest.fixture(autouse=True)
 def _plugin_in_pytester(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
+    for variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(variable, raising=False)
+    # Hypothesis' plugin imports all of hypothesis at the end of every inner run, which takes longer than the run.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     if not _is_loaded_by_itself():
         monkeypatch.setenv("PYTEST_PLUGINS", "pytest_paragate.plugin")
         path = [str(ROOT), os.environ.get("PYTHONPATH", "")]

@@ -194,18 +194,17 @@ def test_a_command_starts_from_a_clean_slate(command: Runner) -> None:
     ignored = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        done = command.shell(
-            "ls /proc/self/fd | tr '\\n' ' '; grep -E 'Sig(Blk|Ign)' /proc/self/status; ps -o sid= $$; cat"
-        )
+        mask = command("grep", "SigBlk", "/proc/self/status")
+        done = command.shell("ls /proc/self/fd | tr '\\n' ' '; grep SigIgn /proc/self/status; ps -o sid= $$; cat")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         signal.signal(signal.SIGUSR1, ignored)
         os.close(read_fd)
         os.close(write_fd)
-    descriptors, rest = read(done.stdout_path).split(" SigBlk:")
-    blocked_now, _, ignored_now, session = rest.split()
+    descriptors, rest = read(done.stdout_path).split(" SigIgn:")
+    ignored_now, session = rest.split()
     assert descriptors == "0 1 2 3", "3 is the folder that ls reads"
-    assert int(blocked_now, 16) == 0
+    assert int(read(mask.stdout_path).split()[1], 16) == 0
     assert int(ignored_now, 16) & ~(0b111 << 31) == 0, "32 to 34 are the C library's own"
     assert int(session) not in (os.getsid(0), 0)
     assert done.returncode == 0, "cat read the end of /dev/null"
@@ -308,6 +307,29 @@ while True:
     assert set(linux.descendants(os.getpid())) <= before
 
 
+@only_linux
+@pytest.mark.parametrize("limit", [None, LIMIT_S], ids=["left behind", "time limit"])
+def test_a_chain_of_forks_that_runs_away_is_caught(command: Runner, limit: float | None) -> None:
+    body = """
+import os, sys, time
+end = time.monotonic() + 10
+if os.fork() == 0:
+    while time.monotonic() < end:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+    print("never caught", flush=True)
+    os._exit(0)
+time.sleep(float(sys.argv[1]))
+"""
+    before = set(linux.descendants(os.getpid()))
+    words = (sys.executable, "-I", "-S", "-c", body, "60" if limit else "0.05")
+    done = command(*words, timeout_s=limit, grace_s=0.2)
+    assert done.timed_out is bool(limit)
+    assert set(linux.descendants(os.getpid())) <= before
+    assert done.stdout_path is None
+
+
 @pytest.mark.usefixtures("way")
 def test_a_stop_from_another_thread_ends_the_command(command: Runner) -> None:
     ready = command.folder / "ready"
@@ -338,6 +360,22 @@ def test_a_second_stop_cuts_the_grace_short(command: Runner) -> None:
     second.join()
     assert (done.returncode, done.stopped) == (-signal.SIGKILL, True)
     assert done.duration_s < BOUND_S
+
+
+@only_linux
+def test_a_second_stop_cuts_the_grace_of_children_short(command: Runner) -> None:
+    leader = command.folder / "leader"
+    script = "(trap '' TERM; touch deaf; exec sleep 60) & until [ -e deaf ]; do :; done; echo $$ > leader; wait"
+    first = when(lambda: leader.exists() and leader.read_text(), command.stop.request)
+    first_is_done = when(
+        lambda: not first.is_alive() and is_gone(command.pid("leader")), lambda: command.stop.request(kill=True)
+    )
+    before = time.monotonic()
+    done = command.shell(script, timeout_s=None, grace_s=2 * BOUND_S)
+    first_is_done.join()
+    assert (done.returncode, done.stopped) == (-signal.SIGTERM, True)
+    assert [leak.command for leak in done.leaked] == ["sleep 60"]
+    assert time.monotonic() - before < BOUND_S
 
 
 def test_nothing_starts_while_a_stop_is_asked(command: Runner) -> None:

@@ -167,10 +167,10 @@ class ForkWorker(_Connected):
 class ForkLauncher:
     """Workers forked from a zygote; each pair of pipes is wrapped in an execnet gateway."""
 
-    def __init__(self, zygote: Zygote, inbox: Inbox, *, task: str) -> None:
+    def __init__(self, zygote: Zygote, inbox: Inbox, *, task: str, setup: Callable[[str, str], Message]) -> None:
         import execnet
 
-        self._zygote, self._inbox, self._task = zygote, inbox, task
+        self._zygote, self._inbox, self._task, self._setup = zygote, inbox, task, setup
         self._group = execnet.Group()
         self._workers: dict[str, ForkWorker] = {}
         self._listener = threading.Thread(target=self._listen, name="paragate-zygote", daemon=True)
@@ -186,7 +186,7 @@ class ForkLauncher:
         our_read, their_write = os.pipe()
         worker = self._workers[worker_id] = ForkWorker(worker_id, self._inbox, self._zygote)
         try:
-            self._zygote.fork({"id": worker_id, "slot": slot}, their_read, their_write)
+            self._zygote.fork(self._setup(worker_id, slot), their_read, their_write)
         except OSError as problem:
             worker.gone(None, f"the fork server is gone: {problem}")
         finally:

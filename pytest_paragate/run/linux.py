@@ -19,6 +19,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SIGKILL = 9  # the name is missing on Windows, where this module must still import
 _GONE = -1  # the session or group of a process that does not exist any more
 _KILL_WITHIN_S = 5.0
+_MOST_LOOKS = 1000  # at a chain of processes that fork and exit faster than one look
 
 
 def become_subreaper() -> bool:
@@ -196,7 +197,7 @@ class Tree:
         self.leader = 0
         self._is_leader_reaped = False
         self._before = set(descendants(os.getpid())) if _has_children() else set()
-        self._sessions = {_GONE, *(_session(pid) for pid in (0, *self._before))}
+        self._sessions = {_session(pid) for pid in (0, *self._before)} - {_GONE}
 
     def reap_leader(self, options: int = 0) -> tuple[int, float, int] | None:
         """Take the leader's exit status: its return code as ``subprocess`` has it, CPU seconds, peak memory in KiB.
@@ -222,16 +223,35 @@ class Tree:
         Without ``escaped``, only the leader's tree and orphans that are still in the command's process group.
         """
         found: list[int] = []
-        if _has_children():
-            for pid in children(os.getpid()):
-                is_leader = pid == self.leader and not self._is_leader_reaped
-                if not is_leader and (self._is_foreign(pid) or _reap(pid)):
-                    continue
-                if is_leader or escaped or _group(pid) == self.leader:
-                    found += [each for each in (pid, *descendants(pid)) if is_running(each)]
+        for _ in range(_MOST_LOOKS):
+            found, is_sure = self._look(escaped)
+            if found or is_sure:
+                break
         if not found and self._is_leader_reaped and self._has_group():
             found = [pid for pid, (state, _, group) in _all_stats() if group == self.leader and state not in "ZX"]
         return found
+
+    def _look(self, escaped: bool) -> tuple[list[int], bool]:
+        """One look at the tree; not sure when something ended meanwhile, whose children are ours only now."""
+        found: list[int] = []
+        is_sure = True
+        for pid in children(os.getpid()) if _has_children() else ():
+            if pid == self.leader and not self._is_leader_reaped:
+                found += self._running_from(pid)
+                continue
+            session = _session(pid)
+            if pid in self._before or session in self._sessions:
+                continue
+            if session == _GONE or _reap(pid):
+                is_sure = False
+            elif escaped or _group(pid) == self.leader:
+                found += self._running_from(pid)
+                is_sure = is_sure and pid in found
+        return found, is_sure
+
+    @staticmethod
+    def _running_from(pid: int) -> list[int]:
+        return [each for each in (pid, *descendants(pid)) if is_running(each)]
 
     def signal(self, signum: int, *, escaped: bool = True) -> set[int]:
         """Send ``signum`` to the whole group at once, then to what has left it. Returns the pids that refuse it."""
@@ -252,8 +272,7 @@ class Tree:
         """SIGKILL until nothing is left, new forks included; the leader must be reaped. Returns what will not end."""
         until = time.monotonic() + _KILL_WITHIN_S
         while True:
-            # The kernel's list of children may skip one while others exit, so an empty list is asked for twice.
-            pids = self.alive(escaped=escaped) or self.alive(escaped=escaped)
+            pids = self.alive(escaped=escaped)
             if not pids:
                 return []
             refused = self.signal(_SIGKILL, escaped=escaped)
@@ -271,9 +290,6 @@ class Tree:
                 wait_exit(fd, until, wake_fd)
             finally:
                 os.close(fd)
-
-    def _is_foreign(self, pid: int) -> bool:
-        return pid in self._before or _session(pid) in self._sessions
 
     def _has_group(self) -> bool:
         try:

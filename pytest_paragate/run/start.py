@@ -30,6 +30,7 @@ def serve_forked(session: pytest.Session, setup: Message, read_fd: int, write_fd
 
         from pytest_paragate.run.pipe_io import PipeIO
 
+        setup = {**setup, "environment": dict(os.environ)}
         inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
         lead_own_group()
         _inherited = session, setup
@@ -58,7 +59,7 @@ def forked(channel: Any) -> None:
 
 
 def booted(channel: Any) -> None:
-    """What a worker on a fresh interpreter executes. It makes a session when the first item comes; commands need none."""
+    """What a worker on a fresh interpreter executes. It makes a session for the first item; commands need none."""
     setup: Message = channel.receive()
     sys.path[:] = setup["sys_path"]
     os.chdir(setup["folder"])

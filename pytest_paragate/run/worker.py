@@ -69,6 +69,7 @@ class Worker:
         self.setup = setup
         self.stop = process.Stop()
         self.spool = process.Spool(setup["spool"])
+        # Of the main process, as it was when collection had ended; a check that changes its own changes nothing here.
         self.environment: dict[str, str] = setup["environment"]
         self.current: int | None = None
         self.was_stopped = False

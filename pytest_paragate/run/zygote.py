@@ -1,10 +1,10 @@
 """The fork server: a single-threaded copy of the collected session that forks one worker per request.
 
 Rules
-- It is forked before the controller has a thread, a gateway or a worker, so every worker starts from the same clean copy.
+- It is forked before the controller has a thread, a gateway or a worker: every worker starts from the same clean copy.
 - It is the only parent of fork workers: it alone reaps them, tells how they ended, and signals them by id.
-- It is a subreaper. Whatever a dead worker leaves behind becomes its child and is killed, except processes it was told to
-  allow.
+- It is a subreaper. Whatever a dead worker leaves behind becomes its child and is killed, except processes that it was
+  told to allow.
 - When the controller's end of its socket closes, for whatever reason, it kills everything below it and exits.
 """
 
@@ -19,9 +19,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_paragate.run import linux
+
+if TYPE_CHECKING:
+    import pytest
 
 # How long the clean-up goes on killing processes that keep forking, seconds.
 _KILL_EVERYTHING_S = 1.5
@@ -30,11 +33,31 @@ _MESSAGE_BYTES = 65536
 BecomeWorker = Callable[[dict[str, Any], int, int], NoReturn]
 
 
+def start_for(session: pytest.Session) -> Zygote:
+    """A fork server whose workers run the items that ``session`` has collected."""
+
+    def become_worker(request: dict[str, Any], read_fd: int, write_fd: int) -> NoReturn:
+        from pytest_paragate.run.start import serve_forked
+
+        serve_forked(session, request, read_fd, write_fd)
+
+    def prepare() -> None:
+
+        import pytest_paragate.run.pipe_io
+        import pytest_paragate.run.start  # noqa: F401
+
+    return Zygote(become_worker, prepare)
+
+
 class Zygote:
     """The controller's end of the fork server."""
 
-    def __init__(self, become_worker: BecomeWorker) -> None:
-        """Fork the server. ``become_worker(request, read_fd, write_fd)`` runs in each forked worker and never returns."""
+    def __init__(self, become_worker: BecomeWorker, prepare: Callable[[], None]) -> None:
+        """Fork the server.
+
+        ``become_worker(request, read_fd, write_fd)`` runs in each forked worker and never returns. ``prepare`` runs in
+        the server, beside the controller: it imports what workers need, so that none of them does it alone.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -44,7 +67,7 @@ class Zygote:
         if self.pid == 0:
             ours.close()
             try:
-                _Server(theirs, become_worker).serve()
+                _Server(theirs, become_worker).serve(prepare)
             finally:
                 os._exit(0)
         gc.unfreeze()
@@ -64,7 +87,7 @@ class Zygote:
         self._send({"allow": pids})
 
     def receive(self) -> dict[str, Any] | None:
-        """Wait for the next ``{"started": id, "pid": n}`` or ``{"ended": id, "status": wait status}``; None at the end."""
+        """Wait for ``{"started": id, "pid": n}`` or ``{"ended": id, "status": wait status}``; None at the end."""
         try:
             data = self._socket.recv(_MESSAGE_BYTES)
         except OSError:
@@ -81,7 +104,7 @@ class Zygote:
             os.waitpid(self.pid, 0)
         except ChildProcessError:
             pass
-        # A reader in another thread sees the server's end close; closing the descriptor under it could hand its number on.
+        # A reader in another thread sees the server's end close; closing ours under it could hand its number on.
         self._socket.close()
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -102,14 +125,15 @@ class _Server:
         self._allowed: set[int] = set()
         self._poll = select.poll()
 
-    def serve(self) -> None:
-        # No terminal: Ctrl-C goes to the controller alone, which tells the workers, and nothing can wait for a password.
+    def serve(self, prepare: Callable[[], None]) -> None:
+        # No terminal: Ctrl-C goes to the controller alone, which tells the workers, and nothing waits for a password.
         os.setsid()
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, signal.SIG_IGN)
         linux.become_subreaper()
         with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), 0)
+        prepare()
         self._poll.register(self._controller.fileno(), select.POLLIN)
         while True:
             for fd, _ in self._poll.poll():
@@ -170,7 +194,7 @@ class _Server:
             pass  # the controller is gone; the poll says so next
 
     def _kill_orphans(self) -> None:
-        """Kill what dead workers left: every child that is neither a worker nor allowed, and what those leave in turn."""
+        """Kill what dead workers left: each child that is neither a worker nor allowed, and what those leave in turn."""
         give_up_at = time.monotonic() + _KILL_EVERYTHING_S
         while time.monotonic() < give_up_at:
             spared = self._allowed | set(self._pids.values())

@@ -1,0 +1,82 @@
+"""Tells pytest's hooks, and so every reporter, what the gate's loop says, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_paragate.model import Check
+from pytest_paragate.plan import Plan
+from pytest_paragate.report import plain, pytest_reports
+from pytest_paragate.report.text import neutral
+from pytest_paragate.verdict import Outcome, Verdict
+
+
+class Delivery:
+    """Tells pytest's hooks what the loop says: the loop's audience."""
+
+    def __init__(self, session: pytest.Session, plan: Plan) -> None:
+        self._session, self._plan = session, plan
+        self._config = session.config
+        self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
+        self._prints_lines = self._terminal is not None and self._config.get_verbosity() >= 0
+        self._partial: dict[tuple[int, str], bytes] = {}
+
+    def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
+        item, check = self._session.items[index], self._plan.checks[index]
+        hook = self._config.hook
+        if not check.is_marked and verdict.start_s is None and verdict.outcome is Outcome.CANCELLED:
+            return  # as pytest does: tests that were not reached are not reported
+        is_test = check.kind == "test"
+        revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in reports]
+        if check.kind == "command":
+            made = pytest_reports.of_command(item, check, verdict)
+        else:
+            made = pytest_reports.of_phases(item, check, verdict, revived)
+        if not check.is_marked:
+            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in made:
+            if verdict.worker is not None:
+                report.__dict__["worker_id"] = verdict.worker
+            hook.pytest_runtest_logreport(report=report)
+        if not check.is_marked:
+            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        else:
+            for report in made:
+                report.__dict__["paragate_is_news"] = False
+            self._print_line(check, verdict, made)
+            hook.pytest_paragate_verdict(check=check, verdict=verdict)
+
+    def _print_line(self, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]) -> None:
+        if not self._prints_lines:
+            return
+        line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth)
+        self._terminal.ensure_newline()
+        self._terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
+        # pytest counts as progress what it printed a letter for.
+        self._terminal._progress_nodeids_reported.update(getattr(report, "id", check.nodeid) for report in reports)
+
+    def output(self, index: int, stream: str, data: bytes) -> None:
+        """Whole lines, each with the check's name in front."""
+        if self._terminal is None:
+            return
+        key = index, stream
+        *lines, rest = (self._partial.pop(key, b"") + data).split(b"\n")
+        if rest:
+            self._partial[key] = rest
+        name = self._plan.checks[index].name
+        for line in lines:
+            self._terminal.ensure_newline()
+            self._terminal.write_line(f"{name} | {neutral(line.decode('utf-8', 'replace'))}")
+
+    def warning(self, warning: Mapping[str, Any]) -> None:
+        from xdist.workermanage import unserialize_warning_message
+
+        self._config.hook.pytest_warning_recorded.call_historic(
+            kwargs={**warning, "warning_message": unserialize_warning_message(dict(warning["warning_message"]))}
+        )
+
+    def late_report(self, report: Mapping[str, Any]) -> None:
+        self._config.hook.pytest_runtest_logreport(report=pytest_reports.revived(self._config, report))
