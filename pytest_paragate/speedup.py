@@ -393,8 +393,10 @@ class _Search:
         latest = ending[run.makespan_s]
         check = latest[self._random(len(latest))]
         pairs: list[tuple[int, int]] = []
-        while start_of[check] > 0 and start_of[check] in ending:
-            before = ending[start_of[check]]
+        while True:
+            before = [other for other in ending.get(start_of[check], ()) if start_of[other] < start_of[check]]
+            if not before:
+                break
             other = before[self._random(len(before))]
             if other not in self.plan.needs[check] and other not in self.plan.after[check]:
                 pairs.append((check, other))

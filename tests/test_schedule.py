@@ -324,7 +324,8 @@ def test_a_lost_slot_takes_no_more_work() -> None:
 def test_the_loss_of_the_last_slot_drops_its_type_and_blocks_what_needs_it() -> None:
     run = Runner(
         plan_of(check("a"), check("b"), ordinary("t"), check("c", needs="b", agent="debugger"),
-                check("d", needs="c", agent="debugger"), check("e", after="b", agent="debugger"))
+                check("d", needs="c", agent="debugger"), check("e", after="b", agent="debugger"),
+                durations={"a": 99, "b": 1, "c": 1, "d": 1, "e": 1})
     )  # fmt: skip
     run.begin()
     reason = "all slots of test-runner are lost"

@@ -25,8 +25,8 @@ def crate(crate, paragate_run):
     paragate_run(f"cargo test -p {crate}")
 
 
-bench_build = gate.command(
-    "cargo bench --workspace --locked --no-run",
+release_build = gate.command(
+    "cargo build --release --workspace --benches --examples --locked",
     agent="feature-implementer",
     reads=SOURCES,
     writes=["target/release/"],
@@ -34,23 +34,22 @@ bench_build = gate.command(
 bench = gate.command(
     "cargo bench --workspace --locked",
     agent="feature-implementer",
-    needs=["bench_build"],
+    needs=["release_build"],
     exclusive=True,
     reads=SOURCES,
     writes=["target/release/"],
 )
 
 
-@gate.check(agent="debugger", reads=SOURCES, writes=["target/leaks/"], timeout="5m")
+@gate.check(agent="debugger", needs=["release_build"], reads=["target/release/"], timeout="5m")
 def leaks(paragate_run):
-    paragate_run("cargo build --workspace --examples --locked --target-dir target/leaks")
     for storage in ("turso", "redb"):
-        paragate_run(f"{VALGRIND} target/leaks/debug/examples/soak_{storage}")
+        paragate_run(f"{VALGRIND} target/release/examples/soak_{storage}")
 
 
 @gate.check(
     agent="code-reviewer",
-    needs=["fmt", "clippy", "crate", "bench_build", "bench", "leaks"],
+    needs=["fmt", "clippy", "crate", "release_build", "bench", "leaks"],
     when="always",
     writes=["release/"],
 )

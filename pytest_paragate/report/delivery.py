@@ -27,8 +27,8 @@ class Delivery:
     def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
         item, check = self._session.items[index], self._plan.checks[index]
         hook = self._config.hook
-        if not check.is_marked and verdict.start_s is None and verdict.outcome is Outcome.CANCELLED:
-            return  # as pytest does: tests that were not reached are not reported
+        if not check.is_marked and verdict.outcome is Outcome.CANCELLED:
+            return  # as pytest does: tests that a stopped run did not reach, or did not let end, are not reported
         is_test = check.kind == "test"
         revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in reports]
         if check.kind == "command":

@@ -22,10 +22,10 @@ ReportOutcome = Literal["passed", "failed", "skipped"]
 class VerdictRepr(TerminalRepr):
     """Why a check did not pass, as pytest prints failures; ``reprcrash`` feeds the short test summary."""
 
-    def __init__(self, check: Check, verdict: Verdict) -> None:
+    def __init__(self, check: Check, verdict: Verdict, *, is_one_line: bool) -> None:
         message = neutral(verdict.summary or str(verdict.outcome), keep_newlines=False)
         self.reprcrash = ReprFileLocation(check.place.file, check.place.line, message)
-        self._lines = list(_explanation(check, verdict))
+        self._lines = [] if is_one_line else _explanation(check, verdict)
 
     def toterminal(self, tw: TerminalWriter) -> None:
         for line in self._lines:
@@ -73,6 +73,7 @@ def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest
     """Reports of an item that never went through pytest's phases: a command, or anything that was not started."""
     call = _report(item, check, verdict, when="call")
     finished = _bare_report(item, when="teardown", outcome="passed")
+    finished.user_properties = call.user_properties
     return [call, finished]
 
 
@@ -92,6 +93,8 @@ def of_phases(
     _name_ending(carrier.longrepr, verdict)
     if check.is_marked:
         _tag(carrier, check, verdict)
+        if carrier is not reports[-1]:  # where JUnit looks for properties
+            reports[-1].user_properties += properties(check, verdict)
     return list(reports)
 
 
@@ -111,7 +114,7 @@ def _report(item: pytest.Item, check: Check, verdict: Verdict, *, when: Literal[
     report = _bare_report(item, when=when, outcome=report_outcome(verdict))
     report.duration = verdict.duration_s
     if report.outcome == "failed":
-        report.longrepr = VerdictRepr(check, verdict)
+        report.longrepr = VerdictRepr(check, verdict, is_one_line=item.config.getoption("tbstyle", "") == "line")
     elif report.outcome == "skipped":
         reason = neutral(verdict.reason or verdict.summary, keep_newlines=False)
         report.longrepr = (check.place.file, check.place.line, reason)

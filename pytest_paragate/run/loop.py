@@ -389,16 +389,24 @@ class Loop:
     def _settle(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]] = ()) -> None:
         """A started check has ended: free its slot, hand out what comes next, and only then tell people."""
         verdict = self._record(index, verdict)
+        is_last_straw = self._count_failure(verdict)
+        reason = f"stopped after {self._failures} failure{'s' if self._failures > 1 else ''}"
+        commands = self._schedule.feed(Stop(reason=reason, at_s=self._now_s())) if is_last_straw else []
         passed = verdict.outcome in (Outcome.PASSED, Outcome.SKIPPED)
-        commands = self._schedule.feed(Finished(check=index, passed=passed, at_s=self._now_s()))
+        commands += self._schedule.feed(Finished(check=index, passed=passed, at_s=self._now_s()))
         self._obey([command for command in commands if isinstance(command, Start)])
         self._announce(index, verdict, reports)
         self._obey([command for command in commands if not isinstance(command, Start)])
-        if verdict.outcome.is_own_failure and not verdict.is_ok:
-            self._failures += 1
-            if self._failures == self._settings.maxfail:
-                self._result.stopped_by_maxfail = True
-                self._stop(f"stopped after {self._failures} failure{'s' if self._failures > 1 else ''}")
+        if is_last_straw:
+            self._end_running(reason)
+
+    def _count_failure(self, verdict: Verdict) -> bool:
+        """Whether this failure is the one that ``--maxfail`` stops at."""
+        if not verdict.outcome.is_own_failure or verdict.is_ok:
+            return False
+        self._failures += 1
+        self._result.stopped_by_maxfail = self._failures == self._settings.maxfail
+        return self._result.stopped_by_maxfail
 
     def _record(self, index: int, verdict: Verdict) -> Verdict:
         check = self._plan.checks[index]
@@ -421,6 +429,9 @@ class Loop:
     def _stop(self, reason: str) -> None:
         """Start nothing more, and end what runs."""
         self._obey(self._schedule.feed(Stop(reason=reason, at_s=self._now_s())))
+        self._end_running(reason)
+
+    def _end_running(self, reason: str) -> None:
         for seat in self._seats.values():
             if seat.pending:
                 self._tell_to_stop(seat, reason)
