@@ -14,9 +14,8 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-
-from ortools.sat.python import cp_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -70,6 +69,8 @@ def random_plan(seed: int, *, checks: int | None = None, agents: int | None = No
 
 def optimum(plan: Plan, *, time_limit_s: float, hint: Sequence[tuple[int, float]]) -> tuple[float, bool]:
     """The shortest makespan or a lower bound of it, seconds, and whether it is proven to be reachable."""
+    from ortools.sat.python import cp_model
+
     model = cp_model.CpModel()
     ticks = [round(seconds * TICKS_PER_S) for seconds in plan.expected_s]
     horizon = sum(ticks)
@@ -132,11 +133,17 @@ def show(name: str, scores: Sequence[Score]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plans", type=int, default=30, metavar="N", help="random plans of 10 to 40 checks (default: 30)")
+    parser.add_argument(
+        "--plans", type=int, default=30, metavar="N", help="random plans of 10 to 40 checks (default: 30)"
+    )
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="seed of the first plan (default: 0)")
-    parser.add_argument("--time-limit", type=float, default=10.0, metavar="S", help="solver seconds per plan (default: 10)")
+    parser.add_argument(
+        "--time-limit", type=float, default=10.0, metavar="S", help="solver seconds per plan (default: 10)"
+    )
     parser.add_argument("--each", action="store_true", help="print a line for every plan")
     options = parser.parse_args()
+    if find_spec("ortools") is None:
+        parser.error("the optimum needs OR-tools: pip install ortools")
     for name, keys in {"10 to 40 checks": {}, "24 checks, five types": {"checks": 24, "agents": 5}}.items():
         scores = []
         count = options.plans if not keys else max(1, options.plans // 3)
@@ -145,7 +152,8 @@ def main() -> None:
             if options.each:
                 one = scores[-1]
                 print(
-                    f"seed {seed:3}  optimum {one.optimum_s:7.1f}{' ' if one.is_proven else '?'}  limit {one.limit_s:7.1f}"
+                    f"seed {seed:3}  optimum {one.optimum_s:7.1f}{' ' if one.is_proven else '?'}"
+                    f"  limit {one.limit_s:7.1f}"
                     f"  plain {one.plain_s / one.optimum_s:.4f}  tuned {one.tuned_s / one.optimum_s:.4f}"
                     f"  tuning {one.tune_cpu_s:.3f}s",
                     flush=True,

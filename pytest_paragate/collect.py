@@ -247,7 +247,11 @@ class Collecting:
     def refuse_misplaced(self, collector: pytest.Collector, obj: object) -> None:
         """Note a declaration that stands in a test module, where nothing would collect it."""
         declaration = declaration_of(obj)
-        if declaration is None or declaration.place.file != str(collector.path) or isinstance(collector, (GateFile, PluginChecks)):
+        if (
+            declaration is None
+            or declaration.place.file != str(collector.path)
+            or isinstance(collector, (GateFile, PluginChecks))
+        ):
             return
         where = str(relative_place(declaration.place, str(self._config.rootpath)))
         hint = "move it to conftest.py"
@@ -276,7 +280,7 @@ class Collecting:
     def adopt_test(self, item: pytest.Item) -> None:
         """Give an ordinary test its ``Check``, from its marks if it has any."""
         file, line, _ = item.location
-        place = Place(file=str(self._config.rootpath / file), line=(line or -1) + 1)
+        place = Place(file=str(self._config.rootpath / file), line=0 if line is None else line + 1)
         family = getattr(item, "originalname", None) or item.name
         for mark in item.iter_markers(MARK):
             if mark.args:

@@ -80,7 +80,10 @@ class GateSession:
             raise KeyboardInterrupt(message)
         if loop.stopped_by_maxfail:
             self._session.shouldfail = f"stopping after {self._settings.maxfail} failures"
+        if self._session.shouldfail:
             raise self._session.Failed(self._session.shouldfail)
+        if self._session.shouldstop:
+            raise self._session.Interrupted(self._session.shouldstop)
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The section ``paragate``, below everything that pytest itself says."""

@@ -56,8 +56,8 @@ def limit(plan: Plan, durations: Sequence[float] | None = None) -> Limit:
     """The largest lower bound of the makespan with these durations, and what sets it.
 
     Bounds: the longest chain of needs and after; per agent type the work divided by its slots; per resource the amounts
-    times durations divided by its capacity, where all that writes one path shares a resource of capacity 1; the CPU
-    budget likewise; and all exclusive items one after another plus the largest of the former for the rest.
+    times durations divided by its capacity, where all that writes one path shares a resource of capacity 1 with the
+    longest that reads it; the CPU budget likewise; and all exclusive items one after another plus the largest of the former for the rest.
     """
     durations_s = plan.expected_s if durations is None else durations
     alone = [i for i, check in enumerate(plan.checks) if check.exclusive]
@@ -136,17 +136,24 @@ def _resource_bounds(plan: Plan, durations_s: Sequence[float]) -> Iterator[Limit
 
 
 def _path_bounds(plan: Plan, durations_s: Sequence[float]) -> Iterator[Limit]:
+    """All that write one path go one after another, and so does whoever else may touch it; the longest of those counts."""
     writers: dict[int, list[int]] = defaultdict(list)
+    longest: dict[int, int] = {}  # by pattern, among its readers and writers
     for i, claims in enumerate(plan.claims):
         for pattern in claims.writes:
             writers[pattern].append(i)
+        for pattern in (*claims.writes, *claims.reads):
+            if pattern not in longest or durations_s[i] > durations_s[longest[pattern]]:
+                longest[pattern] = i
     for pattern, members in writers.items():
-        if len(members) > 1:
+        others = {longest[other] for other in plan.overlaps[pattern] if other in longest} - set(members)
+        together = [*members, *_largest(sorted(others), durations_s)[:1]]
+        if len(together) > 1:
             yield Limit(
-                wall_s=sum(durations_s[i] for i in members),
+                wall_s=sum(durations_s[i] for i in together),
                 bound="resource",
-                by=tuple(plan.checks[i].nodeid for i in _largest(members, durations_s)),
-                label=f"{plan.shown_pattern(pattern)}: {_named(plan, members, durations_s)}",
+                by=tuple(plan.checks[i].nodeid for i in _largest(together, durations_s)),
+                label=f"{plan.shown_pattern(pattern)}: {_named(plan, together, durations_s)}",
             )
 
 

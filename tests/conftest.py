@@ -19,7 +19,10 @@ def _is_loaded_by_itself() -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _plugin_in_pytester(monkeypatch: pytest.MonkeyPatch) -> None:
+def _plugin_in_pytester(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "pytester" not in request.fixturenames:
+        return
+    request.getfixturevalue("pytester")  # it clears the environment first
     for variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(variable, raising=False)
     # Hypothesis' plugin imports all of hypothesis at the end of every inner run, which takes longer than the run.

@@ -16,7 +16,7 @@ PATHS = ("target/", "target/a", "target/b", "src/", "src/*.py", "src/gen.py", "d
 
 
 def check(name: str, *, file: str = "conftest.py", line: int = 1, **keys: Any) -> Check:
-    """A command check. Paths may be relative to ROOT, ``uses`` a mapping, ``needs`` and ``after`` a word with spaces."""
+    """A command check. Paths may be relative to ROOT, ``uses`` a mapping, ``needs`` and ``after`` words in one text."""
     for key in ("needs", "after"):
         if isinstance(keys.get(key), str):
             keys[key] = tuple(keys[key].split())

@@ -116,9 +116,7 @@ def test_without_the_option_nothing_happens(project: pytest.Pytester) -> None:
         ("tests/test_it.py", [*CHECKS, AUDIT, TEST]),
     ],
 )
-def test_testpaths_need_not_contain_the_checks(
-    project: pytest.Pytester, testpaths: str, expected: list[str]
-) -> None:
+def test_testpaths_need_not_contain_the_checks(project: pytest.Pytester, testpaths: str, expected: list[str]) -> None:
     assert sorted(nodeids(project, "-o", f"testpaths={testpaths}")) == sorted(expected)
 
 
@@ -330,7 +328,7 @@ def test_checks_follow_the_items_they_are_given(project: pytest.Pytester) -> Non
     result = collect(project)
     items = list(reversed(result.items))
     assert [check.nodeid for check in checks_of(items, items[0].config)] == [item.nodeid for item in items]
-    items[0]._nodeid = items[0].nodeid  # noqa: SLF001
+    items[0]._nodeid = items[0].nodeid
     assert check_of(items[0]).nodeid == items[0].nodeid
 
 
@@ -529,9 +527,7 @@ def test_a_wrong_declaration_is_told_whatever_is_selected(pytester: pytest.Pytes
 
 
 @pytest.mark.parametrize("arguments", [[], ["sub/conftest.py::x"], ["--co"]])
-def test_a_wrong_declaration_in_a_conftest_found_late_is_told(
-    pytester: pytest.Pytester, arguments: list[str]
-) -> None:
+def test_a_wrong_declaration_in_a_conftest_found_late_is_told(pytester: pytest.Pytester, arguments: list[str]) -> None:
     put(pytester, "sub/conftest.py", "import pytest_paragate as gate\nx = gate.command('a', colour=1)")
     assert_refused(pytester, "ERROR: sub/conftest.py:2: unknown key `colour`", "keys are", *arguments)
 
@@ -560,7 +556,9 @@ def test_a_wrong_mark_is_told_once_for_all_parameters(pytester: pytest.Pytester)
 @pytest.mark.parametrize("text", ["x = gate.command('a')", "@gate.check\ndef test_x(): pass"])
 def test_a_check_in_a_test_module_is_refused(pytester: pytest.Pytester, text: str) -> None:
     pytester.makepyfile(test_a=f"import pytest_paragate as gate\n{text}\n")
-    assert_refused(pytester, "ERROR: test_a.py:2: a check cannot be declared in a test module", "move it to conftest.py")
+    assert_refused(
+        pytester, "ERROR: test_a.py:2: a check cannot be declared in a test module", "move it to conftest.py"
+    )
 
 
 @pytest.mark.parametrize("how", ["--paragate-slots=poet=2", "-o paragate_slots=poet=2", "-o paragate_agents=poet"])
@@ -570,9 +568,10 @@ def test_agent_types_of_ones_own_can_be_declared(pytester: pytest.Pytester, how:
 
 
 def test_a_malformed_pyproject_is_told_with_its_line(pytester: pytest.Pytester) -> None:
-    put(pytester, "pytest.ini", "[pytest]\n")
-    pytester.makepyprojecttoml("[tool.paragate.checks.x]\nrun = 'a\n")
-    assert_refused(pytester, "ERROR: pyproject.toml:2: not valid TOML", "")
+    put(pytester, "other.ini", "[pytest]\n")
+    pytester.makepyprojecttoml("[tool.paragate.checks.x]\nrun = a\n")
+    assert_refused(pytester, "ERROR: pyproject.toml:2: not valid TOML", "line 2", "-c", "other.ini")
+    assert_refused(pytester, "pyproject.toml: ", "line 2")
 
 
 def test_malformed_files_of_others_are_left_alone(pytester: pytest.Pytester) -> None:

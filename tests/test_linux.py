@@ -141,6 +141,27 @@ def test_inheritable_descriptors_are_listed() -> None:
     assert not {0, 1, 2} & set(found)
 
 
+def test_a_tree_looks_again_when_a_parent_died_under_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = linux.Tree()
+    tree.leader, dead, orphan = (
+        os.posix_spawnp(program, [program, "60"], os.environ, setsid=True) for program in ("true", "true", "sleep")
+    )
+    try:
+        tree.reap_leader()
+        fd = linux.pidfd(dead)
+        assert fd is not None
+        assert readable(fd)
+        os.close(fd)
+        listed = linux.children
+        first = iter([[dead]])
+        monkeypatch.setattr(linux, "children", lambda pid: next(first, None) or listed(pid))
+        assert tree.alive() == [orphan]
+        assert tree.kill() == []
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(orphan, signal.SIGKILL)
+
+
 def test_nothing_raises_where_there_is_no_such_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open")
     assert linux.pidfd(os.getpid()) is None

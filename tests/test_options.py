@@ -32,7 +32,9 @@ def test_slots_on_the_command_line_go_over_those_in_the_ini_file(pytester: pytes
 
 
 def test_other_settings_on_the_command_line_go_over_those_in_the_ini_file(pytester: pytest.Pytester) -> None:
-    ini = "paragate_workers = popen\nparagate_timeout = 2m\nparagate_cpus = 3\nparagate_resources =\n    db=3\n    gpu=1"
+    ini = (
+        "paragate_workers = popen\nparagate_timeout = 2m\nparagate_cpus = 3\nparagate_resources =\n    db=3\n    gpu=1"
+    )
     found = settings_of(pytester, ini=ini)
     assert (found.workers, found.timeout_s, found.cpus, found.resources) == ("popen", 120.0, 3, {"db": 3, "gpu": 1})
     found = settings_of(pytester, "--paragate-workers=fork", "--paragate-timeout=1s", "--paragate-cpus=auto")

@@ -125,7 +125,9 @@ def test_an_item_waits_for_all_it_needs_and_comes_after() -> None:
 
 def test_a_failure_blocks_transitively_with_its_root_cause_before_any_other_slot_frees() -> None:
     run = Runner(
-        plan_of(check("build"), check("test", needs="build"), check("bench", needs="test"), check("lint", agent="debugger"))
+        plan_of(
+            check("build"), check("test", needs="build"), check("bench", needs="test"), check("lint", agent="debugger")
+        )
     )
     run.begin()
     assert run.failed("build") == ["block test by build", "block bench by build"]
@@ -133,7 +135,9 @@ def test_a_failure_blocks_transitively_with_its_root_cause_before_any_other_slot
 
 def test_when_always_runs_after_a_failure_and_still_waits_for_its_other_needs() -> None:
     run = Runner(
-        plan_of(check("a"), check("b", agent="debugger"), check("report", needs="a b", when="always", agent="refactorer"))
+        plan_of(
+            check("a"), check("b", agent="debugger"), check("report", needs="a b", when="always", agent="refactorer")
+        )
     )
     run.begin()
     assert run.failed("a") == []
@@ -202,7 +206,9 @@ def test_an_exclusive_check_runs_with_nothing_beside_it_not_even_tests() -> None
 
 
 def test_nothing_starts_beside_an_exclusive_check() -> None:
-    run = Runner(plan_of(check("bench", exclusive=True), check("a", needs="bench"), check("b", agent="debugger", after="bench")))
+    run = Runner(
+        plan_of(check("bench", exclusive=True), check("a", needs="bench"), check("b", agent="debugger", after="bench"))
+    )
     assert run.begin() == ["start bench"]
     assert run.passed("bench") == ["start a", "start b"]
 
@@ -338,7 +344,9 @@ def test_the_loss_of_the_last_slot_drops_its_type_and_blocks_what_needs_it() -> 
 
 
 def test_a_stop_drops_what_has_not_started_and_lets_the_rest_finish() -> None:
-    run = Runner(plan_of(check("a"), check("b"), check("c", needs="a"), ordinary("t"), check("r", after="a", when="always")))
+    run = Runner(
+        plan_of(check("a"), check("b"), check("c", needs="a"), ordinary("t"), check("r", after="a", when="always"))
+    )
     run.begin()
     assert run.stop("fail-fast") == [f"drop {name}: fail-fast" for name in ("b", "c", "t", "r")]
     assert run.stop("again") == []
@@ -347,7 +355,9 @@ def test_a_stop_drops_what_has_not_started_and_lets_the_rest_finish() -> None:
 
 
 def test_what_is_returned_after_a_stop_is_dropped() -> None:
-    run = Runner(plan_of(ordinary("t0"), ordinary("t1"), slots={"test-runner": 1}, durations={"t0": 0.001, "t1": 0.001}))
+    run = Runner(
+        plan_of(ordinary("t0"), ordinary("t1"), slots={"test-runner": 1}, durations={"t0": 0.001, "t1": 0.001})
+    )
     assert run.begin() == ["start t0 t1"]
     assert run.stop("interrupted") == []
     assert run.returned("t1") == ["drop t1: interrupted"]
@@ -512,7 +522,9 @@ def walk(plan: Plan, data: st.DataObject, *, with_trouble: bool) -> tuple[Course
 
 @settings(max_examples=150, deadline=None)
 @given(plans(), st.data())
-def test_whatever_happens_each_item_has_one_fate_and_nothing_overlaps_that_may_not(plan: Plan, data: st.DataObject) -> None:
+def test_whatever_happens_each_item_has_one_fate_and_nothing_overlaps_that_may_not(
+    plan: Plan, data: st.DataObject
+) -> None:
     walk(plan, data, with_trouble=True)
 
 

@@ -49,6 +49,10 @@ class Delivery:
             self._print_line(check, verdict, made)
             hook.pytest_paragate_verdict(check=check, verdict=verdict)
 
+    def stop_wanted(self) -> str | None:
+        """What plugins and pytest's own ``--stepwise`` ask for through the session."""
+        return str(self._session.shouldstop or self._session.shouldfail or "") or None
+
     def _print_line(self, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]) -> None:
         if not self._prints_lines:
             return

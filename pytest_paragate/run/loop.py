@@ -9,7 +9,6 @@ Invariants
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import threading
@@ -23,9 +22,9 @@ from typing import Any, Protocol
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check, assert_never
 from pytest_paragate.plan import Plan
-from pytest_paragate.run import process
+from pytest_paragate.run import verdicts
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
-from pytest_paragate.run.worker import LOST_CONNECTION, Message
+from pytest_paragate.run.worker import Message
 from pytest_paragate.schedule import (
     Begin,
     Block,
@@ -39,10 +38,12 @@ from pytest_paragate.schedule import (
     Start,
     Stop,
 )
-from pytest_paragate.verdict import Leaked, Outcome, Verdict, WorkerRecord
+from pytest_paragate.verdict import Outcome, Verdict, WorkerRecord
 
 # How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
 _OVERDUE_S = 5.0
+# How long a result may wait to be reported while there is work to hand out, seconds.
+_REPORT_EVERY_S = 0.2
 # How long a worker may take to tear down its fixtures at the end, seconds.
 _GOODBYE_S = 120.0
 # The same after an interruption.
@@ -57,6 +58,9 @@ class Audience(Protocol):
 
     def output(self, index: int, stream: str, data: bytes) -> None:
         """Live output under ``-s``."""
+
+    def stop_wanted(self) -> str | None:
+        """Why the run should stop, when a reporter or plugin has asked for that."""
 
     def warning(self, warning: Mapping[str, Any]) -> None: ...
 
@@ -75,13 +79,11 @@ class _Seat:
     current: int | None = None
     began_at: float | None = None
     deadline: float | None = None
-    stop_reason: str | None = None
-    is_timeout: bool = False
+    order: verdicts.Order | None = None
     has_items: bool = False
 
     def forget_item(self) -> None:
-        self.current = self.began_at = self.deadline = self.stop_reason = None
-        self.is_timeout = False
+        self.current = self.began_at = self.deadline = self.order = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +128,9 @@ class Loop:
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
         self._launched = self._restarts = self._failures = 0
+        self._unreported: deque[tuple[int, Verdict, Sequence[Mapping[str, Any]]]] = deque()
+        self._reported_at = started_at
+        self._is_stopped = False
         self._result = LoopResult()
 
     # the run
@@ -137,7 +142,9 @@ class Loop:
                 self._obey(self._schedule.feed(Begin(at_s=self._now_s())))
                 while not self._is_done():
                     self._handle(self._next_event())
+                    self._report_when_idle()
                 self._say_goodbye()
+                self._report()
             finally:
                 self._launcher.close()
         return self._result
@@ -283,17 +290,18 @@ class Loop:
         seat.current, seat.began_at = message["index"], message["at"]
         timeout_s = self._plan.checks[message["index"]].timeout_s
         seat.deadline = None if timeout_s is None else message["at"] + timeout_s
-        if seat.stop_reason is not None:
-            self._tell_to_stop(seat, seat.stop_reason)
+        if seat.order is not None:
+            self._tell_to_stop(seat, seat.order)
 
     def _item_ended(self, seat: _Seat, message: Message) -> None:
         index = message["index"]
         check = self._plan.checks[index]
         reports: Sequence[Mapping[str, Any]] = ()
         if message["say"] == "command":
-            verdict = self._judge_command(seat, check, message)
+            verdict = verdicts.of_command(check, message, seat.order, gate_started_at=self._started_at)
         elif message["say"] == "item":
-            verdict, reports = self._judge_item(seat, check, message), message["reports"]
+            verdict = verdicts.of_item(check, message, seat.order, gate_started_at=self._started_at)
+            reports = message["reports"]
         else:
             verdict = Verdict(outcome=Outcome.ERROR, summary=message["why"], reason=message["why"])
         assert seat.worker is not None
@@ -311,78 +319,6 @@ class Loop:
     def _release(self, seat: _Seat, index: int) -> None:
         seat.pending.remove(index)
         seat.forget_item()
-
-    def _judge_command(self, seat: _Seat, check: Check, message: Message) -> Verdict:
-        done = process.Completed(
-            **{
-                **{name: value for name, value in message.items() if name not in ("say", "index")},
-                "leaked": tuple(process.LeakedProcess(**leak) for leak in message["leaked"]),
-            }
-        )
-        leaked = tuple(Leaked(pid=leak.pid, command=leak.command, killed=leak.killed) for leak in done.leaked)
-        ended = ending.of_command(
-            returncode=done.returncode,
-            timed_out=done.timed_out or (seat.is_timeout and done.stopped),
-            stop_reason=(seat.stop_reason or "told to end") if done.stopped else None,
-            timeout_s=check.timeout_s,
-            leaked=[str(leak) for leak in leaked],
-            fails_on_leak=check.leaks == "fail",
-        )
-        log, output = self._log(check, done)
-        return Verdict(
-            outcome=ended.outcome,
-            summary=ended.summary,
-            reason=ended.reason,
-            leaked=leaked,
-            start_s=done.started_at - self._started_at,
-            duration_s=done.duration_s,
-            cpu_s=done.cpu_s,
-            max_rss_kb=done.max_rss_kb,
-            exit_code=done.returncode,
-            log=log,
-            output=output,
-        )
-
-    def _log(self, check: Check, done: process.Completed) -> tuple[str | None, str]:
-        """One log for people, and its head and tail."""
-        if done.stdout_path is None and done.stderr_path is None:
-            return None, ""
-        source = done.stdout_path or done.stderr_path
-        assert source is not None
-        path = process.merge_log(done, os.path.splitext(source)[0] + ".log")
-        return path, process.read_excerpt(path).text if path else ""
-
-    def _judge_item(self, seat: _Seat, check: Check, message: Message) -> Verdict:
-        commands = message["commands"]
-        leaks = [*message["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
-        leaked = tuple(Leaked(**leak) for leak in leaks)
-        ended = ending.of_item(
-            message["reports"],
-            commands,
-            internal_error=message["internal_error"],
-            leaked=[str(leak) for leak in leaked],
-            fails_on_leak=check.leaks == "fail",
-        )
-        if message["stopped"]:
-            timeout_s = check.timeout_s if seat.is_timeout else None
-            ended = ending.of_command(
-                returncode=0, timed_out=seat.is_timeout, stop_reason=seat.stop_reason, timeout_s=timeout_s
-            )
-        elif message["ended_session"]:
-            text = message["ended_session"][1]
-            ended = ending.Ending(outcome=Outcome.FAILED, summary=text, reason=f"asked to end the session: {text}")
-        return Verdict(
-            outcome=ended.outcome,
-            summary=ended.summary,
-            reason=ended.reason,
-            leaked=leaked,
-            start_s=message["started_at"] - self._started_at,
-            duration_s=message["duration_s"],
-            cpu_s=message["cpu_s"],
-            max_rss_kb=max((command.get("max_rss_kb") or 0 for command in commands), default=0) or None,
-            exit_code=commands[-1].get("returncode") if commands else None,
-            details=message["internal_error"] or "",
-        )
 
     # verdicts
 
@@ -416,7 +352,20 @@ class Loop:
         return verdict
 
     def _announce(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]] = ()) -> None:
-        self._audience.verdict(index, verdict, reports)
+        self._unreported.append((index, verdict, reports))
+
+    def _report_when_idle(self) -> None:
+        """Reporting waits for slots that ask for work, but never long."""
+        if self._unreported and (self._inbox.empty() or time.monotonic() - self._reported_at > _REPORT_EVERY_S):
+            self._report()
+
+    def _report(self) -> None:
+        while self._unreported:
+            self._audience.verdict(*self._unreported.popleft())
+        self._reported_at = time.monotonic()
+        reason = self._audience.stop_wanted()
+        if reason is not None and not self._is_stopped:
+            self._stop(reason)
 
     def _block(self, command: Block) -> None:
         cause = self._plan.checks[command.cause]
@@ -428,13 +377,15 @@ class Loop:
 
     def _stop(self, reason: str) -> None:
         """Start nothing more, and end what runs."""
-        self._obey(self._schedule.feed(Stop(reason=reason, at_s=self._now_s())))
+        if not self._is_stopped:
+            self._obey(self._schedule.feed(Stop(reason=reason, at_s=self._now_s())))
         self._end_running(reason)
 
     def _end_running(self, reason: str) -> None:
+        self._is_stopped = True
         for seat in self._seats.values():
             if seat.pending:
-                self._tell_to_stop(seat, reason)
+                self._tell_to_stop(seat, verdicts.Order(reason=reason, is_timeout=False))
                 # Of a run of tests only the one that runs is ended; the others were not started.
                 unstarted = [index for index in seat.pending if index != seat.current]
                 if seat.current is not None and unstarted:
@@ -445,10 +396,10 @@ class Loop:
             seat.pending.remove(index)
         self._obey(self._schedule.feed(Returned(checks=tuple(indices), at_s=self._now_s())))
 
-    def _tell_to_stop(self, seat: _Seat, reason: str, *, kill: bool = False) -> None:
+    def _tell_to_stop(self, seat: _Seat, order: verdicts.Order, *, kill: bool = False) -> None:
         if seat.worker is None:
             return
-        seat.stop_reason = reason
+        seat.order = order
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
         if index is not None:
             seat.worker.send({"do": "stop", "index": index, "kill": kill})
@@ -466,12 +417,11 @@ class Loop:
         for seat in list(self._seats.values()):
             if seat.deadline is None or seat.deadline > now or seat.worker is None:
                 continue
-            if seat.stop_reason is None and self._is_item(seat.current):
-                seat.is_timeout = True
-                self._tell_to_stop(seat, "took too long")
+            late = verdicts.Order(reason="took too long", is_timeout=True)
+            if seat.order is None and self._is_item(seat.current):
+                self._tell_to_stop(seat, late)
             else:
-                seat.is_timeout = seat.is_timeout or seat.stop_reason is None
-                seat.stop_reason = seat.stop_reason or "took too long"
+                seat.order = seat.order or late
                 seat.deadline = None
                 seat.worker.kill()
         for worker_id, (worker, kill_at) in list(self._leaving.items()):
@@ -511,38 +461,29 @@ class Loop:
             return
         self._restarts += 1
         seat.restarts += 1
-        worker, seat.worker = seat.worker, None
+        seat.worker = None
         if seat.pending:
-            self._blame(seat, event, worker)
+            self._blame(seat, event)
         limit = self._settings.max_worker_restart
         if limit is not None and self._restarts > limit:
             self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s())))
 
-    def _blame(self, seat: _Seat, event: Ended, worker: WorkerHandle | None) -> None:
+    def _blame(self, seat: _Seat, event: Ended) -> None:
         """The worker died: blame the item that ran, give back those that had not begun."""
         index = seat.current if seat.current is not None else seat.pending[0]
-        check, began_at = self._plan.checks[index], seat.began_at
-        how = event.why or _how_ended(event.status)
-        if seat.is_timeout or seat.stop_reason is not None:
-            ended = ending.of_command(
-                returncode=event.status or 0,
-                timed_out=seat.is_timeout,
-                stop_reason=seat.stop_reason,
-                timeout_s=check.timeout_s,
-            )
-        elif event.why is not None:
-            ended = ending.Ending(outcome=Outcome.ERROR, summary=how, reason=how)
-        else:
-            ended = ending.Ending(outcome=Outcome.CRASHED, summary=how, reason=f"worker {event.worker} died: {how}")
-        last_words = _last_words(self._settings.crash_path(event.worker))
-        verdict = Verdict(
-            outcome=ended.outcome,
-            summary=ended.summary,
-            reason=ended.reason,
+        began_at = seat.began_at
+        verdict = verdicts.of_death(
+            self._plan.checks[index],
+            event.worker,
+            event.status,
+            event.why,
+            seat.order,
+            last_words=verdicts.last_words(self._settings.crash_path(event.worker)),
+        )
+        verdict = replace(
+            verdict,
             start_s=None if began_at is None else began_at - self._started_at,
             duration_s=0.0 if began_at is None else time.monotonic() - began_at,
-            exit_code=event.status,
-            details=last_words,
             slot=str(seat.slot),
             worker=event.worker,
         )
@@ -559,6 +500,7 @@ class Loop:
                 self._by_worker.pop(seat.worker.id, None)
                 self._dismiss(seat.worker, patience_s)
         while self._leaving:
+            self._report()
             self._handle(self._next_event())
 
     # interruptions
@@ -591,7 +533,8 @@ class Loop:
             return
         for seat in self._seats.values():
             if seat.worker is not None and seat.pending:
-                self._tell_to_stop(seat, seat.stop_reason or f"killed by {name}", kill=True)
+                order = seat.order or verdicts.Order(reason=f"killed by {name}", is_timeout=False)
+                self._tell_to_stop(seat, order, kill=True)
                 if self._is_item(seat.current):
                     seat.worker.kill()
         for worker, _ in self._leaving.values():
@@ -604,22 +547,8 @@ class Loop:
             self._stop(f"a test ended the session: {request[1]}")
 
 
-def _how_ended(status: int | None) -> str:
-    if status is None or status == LOST_CONNECTION:
-        return "its connection to the gate broke (did the check close its file descriptors?)"
-    return ending.status_text(status)
-
-
 def _past(verdict: Verdict | None) -> str:
     if verdict is None:
         return "did not pass"
     words = {Outcome.TIMEOUT: "took too long", Outcome.ERROR: "could not run", Outcome.BLOCKED: "is blocked itself"}
     return words.get(verdict.outcome, str(verdict.outcome))
-
-
-def _last_words(path: str) -> str:
-    """What a dead worker wrote past pytest: a crash dump, an abort message."""
-    try:
-        return process.read_excerpt(path).text
-    except OSError:
-        return ""

@@ -44,7 +44,7 @@ _STREAMS: tuple[Stream, Stream] = ("out", "err")
 OnOutput = Callable[[str, bytes], None]
 
 
-class CannotStart(OSError):  # noqa: N818 - it reads as what happened
+class CannotStart(OSError):
     """The command could not be started; the text says why and where it was looked for."""
 
 

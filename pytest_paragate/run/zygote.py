@@ -194,7 +194,7 @@ class _Server:
             pass  # the controller is gone; the poll says so next
 
     def _kill_orphans(self) -> None:
-        """Kill what dead workers left: each child that is neither a worker nor allowed, and what those leave in turn."""
+        """Kill what dead workers left: children that are neither workers nor allowed, and what those leave in turn."""
         give_up_at = time.monotonic() + _KILL_EVERYTHING_S
         while time.monotonic() < give_up_at:
             spared = self._allowed | set(self._pids.values())

@@ -26,7 +26,7 @@ FAULTS = {
         fails="conftest.py::clippy",
         file="crates/memory-storage-turso/src/lib.rs",
         old="        self.index.is_empty()\n",
-        new="        self.index.len() == 0\n",
+        new="        return self.index.is_empty();\n",
     ),
     "test": Fault(
         fails="conftest.py::crate[memory-core]",

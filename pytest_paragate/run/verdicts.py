@@ -1,0 +1,140 @@
+"""From what a worker said, or how it died, to the verdict of the check that it ran."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_paragate.judge import ending
+from pytest_paragate.model import Check
+from pytest_paragate.run import process
+from pytest_paragate.run.worker import LOST_CONNECTION, Message
+from pytest_paragate.verdict import Leaked, Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """That the gate told the check to end, and why."""
+
+    reason: str
+    is_timeout: bool
+
+
+def of_command(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
+    """The verdict of a command that ran to its end, or to the one it was told."""
+    done = process.Completed(
+        **{
+            **{name: value for name, value in message.items() if name not in ("say", "index")},
+            "leaked": tuple(process.LeakedProcess(**leak) for leak in message["leaked"]),
+        }
+    )
+    leaked = tuple(Leaked(pid=leak.pid, command=leak.command, killed=leak.killed) for leak in done.leaked)
+    was_late = order is not None and order.is_timeout
+    ended = ending.of_command(
+        returncode=done.returncode,
+        timed_out=done.timed_out or (was_late and done.stopped),
+        stop_reason=(order.reason if order else "told to end") if done.stopped else None,
+        timeout_s=check.timeout_s,
+        leaked=[str(leak) for leak in leaked],
+        fails_on_leak=check.leaks == "fail",
+    )
+    log, output = _log(done)
+    return Verdict(
+        outcome=ended.outcome,
+        summary=ended.summary,
+        reason=ended.reason,
+        leaked=leaked,
+        start_s=done.started_at - gate_started_at,
+        duration_s=done.duration_s,
+        cpu_s=done.cpu_s,
+        max_rss_kb=done.max_rss_kb,
+        exit_code=done.returncode,
+        log=log,
+        output=output,
+    )
+
+
+def of_item(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
+    """The verdict of a function check or test from pytest's reports of it."""
+    commands = message["commands"]
+    leaks = [*message["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
+    leaked = tuple(Leaked(**leak) for leak in leaks)
+    if message["stopped"]:
+        ended = _of_order(check, order or Order(reason="told to end", is_timeout=False), returncode=0)
+    elif message["ended_session"]:
+        text = message["ended_session"][1]
+        ended = ending.Ending(outcome=Outcome.FAILED, summary=text, reason=f"asked to end the session: {text}")
+    else:
+        ended = ending.of_item(
+            message["reports"],
+            commands,
+            internal_error=message["internal_error"],
+            leaked=[str(leak) for leak in leaked],
+            fails_on_leak=check.leaks == "fail",
+        )
+    return Verdict(
+        outcome=ended.outcome,
+        summary=ended.summary,
+        reason=ended.reason,
+        leaked=leaked,
+        start_s=message["started_at"] - gate_started_at,
+        duration_s=message["duration_s"],
+        cpu_s=message["cpu_s"],
+        max_rss_kb=_largest(commands),
+        exit_code=commands[-1].get("returncode") if commands else None,
+        details=message["internal_error"] or "",
+    )
+
+
+def of_death(
+    check: Check, worker: str, status: int | None, why: str | None, order: Order | None, *, last_words: str
+) -> Verdict:
+    """The verdict of a check whose worker died under it, or could not be started for it (``why``)."""
+    how = why or _how_ended(status)
+    if order is not None:
+        ended = _of_order(check, order, returncode=status or 0)
+    elif why is not None:
+        ended = ending.Ending(outcome=Outcome.ERROR, summary=how, reason=how)
+    else:
+        ended = ending.Ending(outcome=Outcome.CRASHED, summary=how, reason=f"worker {worker} died: {how}")
+    return Verdict(
+        outcome=ended.outcome, summary=ended.summary, reason=ended.reason, exit_code=status, details=last_words
+    )
+
+
+def last_words(crash_path: str) -> str:
+    """What a dead worker wrote past pytest: a crash dump, an abort message."""
+    try:
+        return process.read_excerpt(crash_path).text
+    except OSError:
+        return ""
+
+
+def _of_order(check: Check, order: Order, *, returncode: int) -> ending.Ending:
+    return ending.of_command(
+        returncode=returncode,
+        timed_out=order.is_timeout,
+        stop_reason=order.reason,
+        timeout_s=check.timeout_s,
+    )
+
+
+def _how_ended(status: int | None) -> str:
+    if status is None or status == LOST_CONNECTION:
+        return "its connection to the gate broke (did the check close its file descriptors?)"
+    return ending.status_text(status)
+
+
+def _log(done: process.Completed) -> tuple[str | None, str]:
+    """One log for people, and its head and tail."""
+    source = done.stdout_path or done.stderr_path
+    if source is None:
+        return None, ""
+    path = process.merge_log(done, os.path.splitext(source)[0] + ".log")
+    return path, process.read_excerpt(path).text if path else ""
+
+
+def _largest(commands: list[Mapping[str, Any]]) -> int | None:
+    return max((command.get("max_rss_kb") or 0 for command in commands), default=0) or None

@@ -1,0 +1,1 @@
+"""Acceptance tests: whole gates in processes of their own, by behaviour."""

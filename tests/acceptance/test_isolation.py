@@ -1,0 +1,322 @@
+"""Whatever a check does to itself, its process or its machine, it gets its own verdict and changes no other's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from .gates import WORKER_KINDS, GateRun, Project
+
+FLOOD_BYTES = 200_000_000
+
+CONFTEST = r'''
+import ctypes, os, signal, subprocess, sys, time
+import pytest
+import pytest_paragate as gate
+
+SLEEP = "sleep 300"
+IS_STEADY = """test "$PWD" = "$HOME_FOLDER" && test -z "$PARAGATE_STRAY" && test "$(umask)" = 0022"""
+
+
+def pytest_paragate_checks(gate):
+    def command(name, script, **keys):
+        gate.command(script, name=name, shell=True, agent="commands", **keys)
+
+    command("c-fails", "echo words; exit 3")
+    command("c-segfault", "kill -SEGV $$")
+    command("c-hangs", SLEEP, timeout=0.5)
+    command("c-ignores-term", "trap '' TERM; sleep 300 & wait; wait; sleep 300", timeout=0.5, grace=0.3)
+    command("c-flood", "echo BEGIN; yes 0123456789 | head -c 200000000; echo END; exit 1")
+    command("c-bytes", r"printf '\377\376hello\033[31mred\033]0;title\007\n::error::fake\n'; exit 4")
+    command("c-closes", "exec 0<&- 1>&- 2>&-; exit 0")
+    command("c-leaves-child", "sleep 301 & echo done")
+    command("c-leaves-daemon", "setsid sleep 302 >/dev/null 2>&1 & echo done")
+    command("c-leaves-grandchild", "(setsid sh -c 'sleep 303 & sleep 304 &' &) ; echo done")
+    command("c-fails-on-leak", "setsid sleep 305 & exit 0", leaks="fail")
+    command("c-moves", "cd /; umask 0; export PARAGATE_STRAY=1; unset PATH")
+    gate.command("no-such-program --version", name="c-missing", agent="commands")
+    for number in range(3):
+        command(f"c-steady-{number}", IS_STEADY, env={"HOME_FOLDER": os.path.dirname(__file__)},
+                after=["c-moves", "c-closes", "f-moves"])
+
+
+def check(name, **keys):
+    return gate.check(name=name, agent="functions", **keys)
+
+
+@check("f-fails")
+def fails():
+    assert 1 == 2
+
+@check("f-raises")
+def raises():
+    raise ValueError("a value\x1b]0;title\x07\x1b[31m")
+
+@check("f-sys-exit")
+def sys_exit():
+    sys.exit(3)
+
+@check("f-os-exit")
+def os_exit():
+    os._exit(4)
+
+@check("f-os-exit-zero")
+def os_exit_zero():
+    os._exit(0)
+
+@check("f-segfault")
+def segfault():
+    ctypes.string_at(0)
+
+@check("f-aborts")
+def aborts():
+    os.abort()
+
+@check("f-kills-worker")
+def kills_worker():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@check("f-terminates-itself")
+def terminates_itself():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+@check("f-hangs", timeout=0.5)
+def hangs():
+    time.sleep(300)
+
+@check("f-swallows", timeout=0.5, grace=0.3)
+def swallows():
+    subprocess.Popen(["setsid", "sleep", "306"])
+    while True:
+        try:
+            time.sleep(300)
+        except BaseException:
+            pass
+
+@check("f-busy", timeout=0.5)
+def busy():
+    while True:
+        pass
+
+@check("f-hangs-in-command", timeout=0.5)
+def hangs_in_command(paragate_run):
+    paragate_run(SLEEP)
+
+@check("f-command-too-slow")
+def command_too_slow(paragate_run):
+    paragate_run(SLEEP, timeout=0.3)
+
+@check("f-command-fails")
+def command_fails(paragate_run):
+    paragate_run("sh -c 'exit 7'")
+
+@check("f-command-missing")
+def command_missing(paragate_run):
+    paragate_run("no-such-program")
+
+@check("f-bytes")
+def prints_bytes():
+    os.write(1, b"\xff\xfehello\x1b[31mred\x1b]0;title\x07\n::error::fake\n")
+    sys.stdout.write("\ud800 lone\n")
+    assert False, "after bytes"
+
+@check("f-floods")
+def floods():
+    for _ in range(200):
+        sys.stdout.write("0123456789\n" * 10_000)
+
+@check("f-closes-own")
+def closes_own():
+    os.closerange(3, 256)
+
+@check("f-closes-standard")
+def closes_standard():
+    os.closerange(0, 3)
+
+@check("f-leaves-child")
+def leaves_child():
+    subprocess.Popen(["sleep", "311"])
+
+@check("f-leaves-daemon")
+def leaves_daemon():
+    subprocess.Popen(["sleep", "312"], start_new_session=True)
+
+@check("f-leaves-grandchild")
+def leaves_grandchild():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execvp("sleep", ["sleep", "313"])
+        os._exit(0)
+    os.wait()
+
+@check("f-fails-on-leak", leaks="fail")
+def fails_on_leak():
+    subprocess.Popen(["sleep", "314"], start_new_session=True)
+
+@check("f-dies-with-daemon")
+def dies_with_daemon():
+    subprocess.Popen(["sleep", "315"], start_new_session=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@check("f-command-leaves-daemon")
+def command_leaves_daemon(paragate_run):
+    paragate_run("setsid sleep 316 >/dev/null 2>&1 & true", shell=True)
+
+@check("f-exits-session")
+def exits_session():
+    pytest.exit("enough")
+
+@check("f-interrupts")
+def interrupts():
+    raise KeyboardInterrupt
+
+@check("f-moves")
+def moves():
+    os.chdir("/")
+    os.environ["PARAGATE_STRAY"] = "1"
+    del os.environ["PATH"]
+
+@check("f-umask")
+def umask():
+    os.umask(0o077)
+
+@check("f-alarm")
+def alarm():
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+
+@check("f-ignores-signals")
+def ignores_signals():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+@check("f-limits")
+def limits():
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (12, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+@check("f-steady", after=["f-moves", "f-umask", "f-alarm", "f-ignores-signals", "f-limits", "f-closes-standard"])
+@pytest.mark.parametrize("number", range(3))
+def steady(number, tmp_path, paragate_run, capfd):
+    assert os.getcwd() == os.path.dirname(__file__)
+    assert "PARAGATE_STRAY" not in os.environ and "PATH" in os.environ
+    assert os.umask(0o022) == 0o022
+    (tmp_path / "file").write_text("text")
+    print("words")
+    assert capfd.readouterr().out == "words\n"
+    with subprocess.Popen("echo $((6 * 7))", shell=True, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.read() == "42\n"
+    for _ in range(20):  # an alarm that somebody left would ring meanwhile
+        assert paragate_run("sleep 0.02").returncode == 0
+'''
+
+TESTS = """
+import os, pytest
+
+@pytest.mark.parametrize("number", range(5))
+def test_steady(number, tmp_path):
+    assert "PARAGATE_STRAY" not in os.environ
+    (tmp_path / "file").write_text("text")
+"""
+
+INI = """
+[tool.pytest.ini_options]
+paragate_agents = ["commands", "functions"]
+paragate_slots = ["commands=2", "functions=2"]
+"""
+
+# Name: outcome, exit code, what the reason says.
+EXPECTED: dict[str, tuple[str, int | None, str | None]] = {
+    "c-fails": ("failed", 3, "exit status 3"),
+    "c-segfault": ("crashed", -11, "SIGSEGV"),
+    "c-hangs": ("timeout", -15, "0.5 s"),
+    "c-ignores-term": ("timeout", -9, "0.5 s"),
+    "c-flood": ("failed", 1, "exit status 1"),
+    "c-bytes": ("failed", 4, "exit status 4"),
+    "c-closes": ("passed", 0, None),
+    "c-leaves-child": ("passed", 0, None),
+    "c-leaves-daemon": ("passed", 0, None),
+    "c-leaves-grandchild": ("passed", 0, None),
+    "c-fails-on-leak": ("failed", 0, "sleep 305"),
+    "c-moves": ("passed", 0, None),
+    "c-missing": ("error", None, "no-such-program"),
+    "f-fails": ("failed", None, "assert 1 == 2"),
+    "f-raises": ("failed", None, "ValueError: a value"),
+    "f-sys-exit": ("failed", None, "SystemExit: 3"),
+    "f-os-exit": ("crashed", 4, "exit status 4"),
+    "f-os-exit-zero": ("crashed", 0, "exit status 0"),
+    "f-segfault": ("crashed", -11, "SIGSEGV"),
+    "f-aborts": ("crashed", -6, "SIGABRT"),
+    "f-kills-worker": ("crashed", -9, "SIGKILL"),
+    "f-terminates-itself": ("crashed", None, "SIGTERM"),
+    "f-hangs": ("timeout", None, "0.5 s"),
+    "f-swallows": ("timeout", -9, "0.5 s"),
+    "f-busy": ("timeout", None, "0.5 s"),
+    "f-hangs-in-command": ("timeout", None, "0.5 s"),
+    "f-command-too-slow": ("timeout", -15, "0.3 s"),
+    "f-command-fails": ("failed", 7, "exit status 7"),
+    "f-command-missing": ("error", None, "no-such-program"),
+    "f-bytes": ("failed", None, "after bytes"),
+    "f-floods": ("passed", None, None),
+    "f-closes-own": ("crashed", 97, "file descriptors"),
+    "f-closes-standard": ("error", None, ""),
+    "f-leaves-child": ("passed", None, None),
+    "f-leaves-daemon": ("passed", None, None),
+    "f-leaves-grandchild": ("passed", None, None),
+    "f-fails-on-leak": ("failed", None, "sleep 314"),
+    "f-dies-with-daemon": ("crashed", -9, "SIGKILL"),
+    "f-command-leaves-daemon": ("passed", 0, None),
+    "f-exits-session": ("failed", None, "enough"),
+    "f-interrupts": ("failed", None, "KeyboardInterrupt"),
+    "f-moves": ("passed", None, None),
+    "f-umask": ("passed", None, None),
+    "f-alarm": ("passed", None, None),
+    "f-ignores-signals": ("passed", None, None),
+    "f-limits": ("passed", None, None),
+}
+STEADY = [f"c-steady-{number}" for number in range(3)] + [f"f-steady[{number}]" for number in range(3)]
+LEAKED = {
+    "c-leaves-child": ["sleep 301"],
+    "c-leaves-daemon": ["sleep 302"],
+    "c-leaves-grandchild": ["sleep 303", "sleep 304"],
+    "c-fails-on-leak": ["sleep 305"],
+    "f-leaves-child": ["sleep 311"],
+    "f-leaves-daemon": ["sleep 312"],
+    "f-leaves-grandchild": ["sleep 313"],
+    "f-fails-on-leak": ["sleep 314"],
+    "f-command-leaves-daemon": ["sleep 316"],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faulty:
+    """One gate with every fault, and what was alive after it."""
+
+    run: GateRun
+    left: dict[int, str]
+
+
+@pytest.fixture(scope="module", params=WORKER_KINDS)
+def faulty(request: pytest.FixtureRequest, module_project: Callable[[], Project]) -> Faulty:
+    project = module_project().write({"conftest.py": CONFTEST, "test_steady.py": TESTS, "pyproject.toml": INI})
+    before = os.umask(0o022)
+    try:
+        run = project.run(f"--paragate-workers={request.param}", "-v", "--junitxml=junit.xml")
+    finally:
+        os.umask(before)
+    return Faulty(run=run, left=project.processes())
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_each_fault_gets_its_own_verdict(faulty: Faulty, name: str) -> None:
+    outcome, exit_code, reason = EXPECTED[name]
+    check = faulty.run.check(name)
+    assert (check["outcome"], check["exit_code"]) == (outcome, exit_code), check
+    if reason is None:
+        assert check["reason"] is None
+    else:
+        assert reason in check["reason"]
