@@ -1,30 +1,27 @@
-"""Turns declared checks into pytest items, and collected items into :class:`Check`.
+"""Decides what a run collects, and turns collected items into :class:`Check`.
 
-- A conftest.py is taken as it was loaded, never imported again.
 - A check is collected once, however many arguments and folders lead to it.
 - Problems are told together, as one usage error, before anything runs.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pytest_paragate.declare import declaration_of, relative_place, resolve
 from pytest_paragate.model import Check, DeclarationError, Place
-from pytest_paragate.sources import Declared, Source, Sources
+from pytest_paragate.nodes import GateFile, PluginChecks, TomlFile
+from pytest_paragate.sources import Declared, Sources
 
 CHECK = pytest.StashKey[Check]()
 COLLECTING = pytest.StashKey["Collecting"]()
 MARK = "paragate"
-_HIDDEN_HOOK = "pytest_generate_tests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,123 +31,6 @@ class Collected:
     selected: tuple[Check, ...]
     items: tuple[pytest.Item, ...]
     unselected: tuple[Check, ...]
-
-
-class CommandItem(pytest.Item):
-    """A command check. The gate runs its command in a worker; the item stands for it everywhere else."""
-
-    def __init__(self, *, declared: Declared, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._line = declared.declaration.place.line
-
-    def runtest(self) -> None:
-        pytest.fail("a command check runs under `pytest --paragate` only", pytrace=False)
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, self._line - 1 if self._line else None, self.name
-
-
-class GateFile(pytest.Module):
-    """A loaded conftest.py with checks. It holds ordinary tests too where pytest alone would look for them in it."""
-
-    source: Source
-    holds_tests = False
-    _made: list[pytest.Item | pytest.Collector] | None = None
-
-    def _getobj(self) -> ModuleType:
-        assert self.source.module is not None
-        return self.source.module
-
-    def istestfunction(self, obj: object, name: str) -> bool:
-        declared = self.source.function_check(name)
-        if declared is not None and declared.function is obj:
-            return True
-        return self.holds_tests and super().istestfunction(obj, name)
-
-    def istestclass(self, obj: object, name: str) -> bool:
-        return self.holds_tests and super().istestclass(obj, name)
-
-    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        if self._made is None:
-            self._made = list(self._make())
-        return self._made
-
-    def _make(self) -> Iterator[pytest.Item | pytest.Collector]:
-        yield from items_of(self.source, self)
-        if self.holds_tests:
-            functions = {declared.check.name for declared in self.source.checks if declared.function}
-            for node in super().collect():
-                if getattr(node, "originalname", None) not in functions:
-                    yield node
-
-
-class TomlFile(pytest.File):
-    """A pyproject.toml with checks."""
-
-    source: Source
-    _made: list[pytest.Item | pytest.Collector] | None = None
-
-    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        if self._made is None:
-            self._made = list(items_of(self.source, self))
-        return self._made
-
-
-class PluginChecks(pytest.Module):
-    """Checks that a plugin declares through the hook. Not a file below the root, so no path argument leads to it."""
-
-    source: Source
-
-    def _getobj(self) -> ModuleType:
-        assert self.source.module is not None
-        return self.source.module
-
-    def istestfunction(self, obj: object, name: str) -> bool:
-        declared = self.source.function_check(name)
-        return declared is not None and declared.function is obj
-
-    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        return list(items_of(self.source, self))
-
-
-def items_of(source: Source, parent: Any) -> Iterator[pytest.Item]:
-    """The items of a source's checks, each with its ``Check``, marker and keywords."""
-    collecting = parent.config.stash[COLLECTING]
-    for declared in source.checks:
-        if declared.function is None:
-            item = CommandItem.from_parent(parent, name=declared.check.name, declared=declared)
-            collecting.adopt_check(item, declared)
-            yield item
-            continue
-        with _lent(source, declared):
-            made = parent.ihook.pytest_pycollect_makeitem(
-                collector=parent, name=declared.check.name, obj=declared.function
-            )
-        for item in made if isinstance(made, list) else [made] if made is not None else []:
-            collecting.adopt_check(item, declared)
-            yield item
-
-
-@contextlib.contextmanager
-def _lent(source: Source, declared: Declared) -> Iterator[None]:
-    """Let pytest find a function under the check's name in the module while it makes items of it.
-
-    Hidden meanwhile: the module's own hook for parametrizing, which pytest would call once as a plugin's and once as
-    the module's.
-    """
-    namespace = vars(source.module)
-    missing = object()
-    kept = {name: namespace.get(name, missing) for name in (declared.check.name, _HIDDEN_HOOK)}
-    namespace.pop(_HIDDEN_HOOK, None)
-    namespace[declared.check.name] = declared.function
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            if value is missing:
-                namespace.pop(name, None)
-            else:
-                namespace[name] = value
 
 
 class Collecting:
@@ -213,7 +93,7 @@ class Collecting:
         if source is None:
             return None
         node: GateFile = GateFile.from_parent(parent, path=path)
-        node.source = source
+        node.source, node.adopt = source, self.adopt_check
         patterns = self._config.getini("python_files")
         is_named = parent.session.isinitpath(path) and str(path) not in self.added
         node.holds_tests = is_named or any(path.match(pattern) for pattern in patterns)
@@ -228,7 +108,7 @@ class Collecting:
             source = self.sources.table(path)
             if source is not None:
                 node = TomlFile.from_parent(parent, path=path)
-                node.source = source
+                node.source, node.adopt = source, self.adopt_check
         return found if node is None else [*found, node]
 
     def report(self, report: pytest.CollectReport, collector: pytest.Collector) -> pytest.CollectReport:
@@ -238,7 +118,7 @@ class Collecting:
                 node: PluginChecks = PluginChecks.from_parent(
                     collector, path=source.path, name=source.nodeid, nodeid=source.nodeid
                 )
-                node.source = source
+                node.source, node.adopt = source, self.adopt_check
                 report.result.append(node)
         elif isinstance(collector, (GateFile, TomlFile, PluginChecks)) and report.passed and self._is_lf:
             report.result[:] = collector.collect()
@@ -280,33 +160,28 @@ class Collecting:
     def adopt_test(self, item: pytest.Item) -> None:
         """Give an ordinary test its ``Check``, from its marks if it has any."""
         file, line, _ = item.location
-        place = Place(file=str(self._config.rootpath / file), line=0 if line is None else line + 1)
+        place = Place(file=file.replace(os.sep, "/"), line=0 if line is None else line + 1)
         family = getattr(item, "originalname", None) or item.name
-        for mark in item.iter_markers(MARK):
-            if mark.args:
-                where = str(relative_place(place, str(self._config.rootpath)))
-                hint = 'write @pytest.mark.paragate(agent="…")'
-                self._problems.append(DeclarationError("the mark paragate takes keys only", where=where, hint=hint))
-        if not _is_marked(item):
-            where_seen = relative_place(place, str(self._config.rootpath))
-            check = Check(
-                nodeid=item.nodeid, name=item.name, family=family, kind="test", place=where_seen, is_marked=False
-            )
+        if item.get_closest_marker(MARK) is None:
+            check = Check(nodeid=item.nodeid, name=item.name, family=family, kind="test", place=place, is_marked=False)
             item.stash[CHECK] = self._with_default_timeout(check)
             return
+        if any(mark.args for mark in item.iter_markers(MARK)):
+            hint = 'write @pytest.mark.paragate(agent="…")'
+            problem = DeclarationError("the mark paragate takes keys only", where=str(place), hint=hint)
+            self._problems.append(problem)
         keys = _mark_keys(item)
-        name = keys.pop("name", None)
         check, problems = resolve(
             "test",
-            keys if name is None else {**keys, "name": name},
+            keys,
             name=item.name,
             family=family,
             nodeid=item.nodeid,
-            place=place,
+            place=Place(file=str(self._config.rootpath / file), line=place.line),
             near=self.sources.near(item.path.parent),
         )
         self._problems.extend(problems)
-        if name is not None:
+        if keys.get("name") is not None:
             params = item.name.removeprefix(family)
             check = replace(check, name=f"{check.name}{params}", family=check.name)
         self._keep(item, check)
@@ -417,10 +292,6 @@ def _mark_keys(item: pytest.Item) -> dict[str, Any]:
     for mark in item.iter_markers(MARK):
         keys = {**mark.kwargs, **keys}
     return keys
-
-
-def _is_marked(item: pytest.Item) -> bool:
-    return item.get_closest_marker(MARK) is not None
 
 
 def _answering(name: str, asking: Check, items: Sequence[pytest.Item]) -> list[pytest.Item]:

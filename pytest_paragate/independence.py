@@ -1,8 +1,10 @@
 """May these two checks run at the same time, and if not, why; and what is held while some of them run.
 
 A pattern is an absolute, normalised POSIX path or glob. It covers what it matches *and everything below that*: a path
-that does not exist yet may become a directory, so ``a/b`` and ``a/b/c`` overlap. ``**`` stands for any number of
-directories, ``*``, ``?`` and ``[..]`` stay within one name. Whenever the answer is not certain, two patterns overlap.
+that does not exist yet may become a directory, so ``build`` and ``**/*.html`` overlap. Only a name with a suffix, like
+``coverage.xml``, is taken for a file unless a slash follows or another pattern names something right below it. ``**``
+stands for any number of directories, ``*``, ``?`` and ``[..]`` stay within one name. Whenever the answer is not
+certain, two patterns overlap.
 
 Reading beside reading is fine; reading beside writing and writing beside writing are not.
 """
@@ -23,6 +25,9 @@ MAX_GLOBS_PER_DIRECTORY = 200
 
 _Token = TypeVar("_Token")
 _Ranges: TypeAlias = tuple[tuple[int, int], ...]
+_Segments: TypeAlias = tuple[str | None, ...]
+"""The names of a path in order, None for any number of them."""
+_FILE_NAME = re.compile(r"[^/]\.[A-Za-z][A-Za-z0-9]{0,4}$")
 _LAST_CHARACTER = 0x10FFFF
 _ANY: _Ranges = ((0, _LAST_CHARACTER),)
 
@@ -85,13 +90,33 @@ def shown_path(pattern: str, root: str) -> str:
 
 def can_overlap(one: str, other: str, *, fold_case: bool = False) -> bool:
     """Whether some path may be covered by both patterns. Never False when there is one."""
-    ours, theirs = _segments(one, fold_case), _segments(other, fold_case)
-    return _can_meet((*ours, None), (*theirs, None), _names_meet)
+    return _can_overlap(_segments(one, fold_case), _is_file(one), _segments(other, fold_case), _is_file(other))
+
+
+def _can_overlap(ours: _Segments, is_our_file: bool, theirs: _Segments, is_their_file: bool) -> bool:
+    below = (None,)
+    if _can_meet(ours if is_our_file else ours + below, theirs if is_their_file else theirs + below, _names_meet):
+        return True
+    return (is_our_file and _goes_on_below(theirs, ours)) or (is_their_file and _goes_on_below(ours, theirs))
+
+
+def _goes_on_below(segments: _Segments, file: _Segments) -> bool:
+    """Whether a pattern has a name of its own for what the other one takes for a file."""
+    last = file[-1]
+    return any(
+        name is not None
+        and (last is None or _names_meet(name, last))
+        and _can_meet(segments[:i], file[:-1], _names_meet)
+        for i, name in enumerate(segments)
+    )
+
+
+def _is_file(pattern: str) -> bool:
+    return _FILE_NAME.search(pattern) is not None
 
 
 @lru_cache(maxsize=65536)
-def _segments(pattern: str, fold_case: bool) -> tuple[str | None, ...]:
-    """The names of a path in order, None for any number of them."""
+def _segments(pattern: str, fold_case: bool) -> _Segments:
     text = pattern
     if fold_case:
         # "[!A-Z]" means something else once it is folded, so a class becomes any one character.
@@ -209,7 +234,8 @@ def overlap_table(
     """
     by_start: dict[tuple[str, ...], list[int]] = defaultdict(list)
     starts: list[tuple[str, ...]] = []
-    rests: list[tuple[str | None, ...]] = []
+    rests: list[_Segments] = []
+    is_file = [_is_file(pattern) for pattern in patterns]
     for i, pattern in enumerate(patterns):
         segments = _segments(pattern, fold_case)
         split = next((j for j, name in enumerate(segments) if name is None or _is_glob(name)), len(segments))
@@ -225,7 +251,10 @@ def overlap_table(
     found: list[set[int]] = [{i} if is_written[i] else set() for i in range(len(patterns))]
     for i, start in enumerate(starts):
         for j in _above(start, by_start):
-            if (is_written[i] or is_written[j]) and i != j and _covers(rests[j], start[len(starts[j]) :], rests[i]):
+            if i == j or j in found[i] or not (is_written[i] or is_written[j]):
+                continue
+            ours = (*start[len(starts[j]) :], *rests[i])
+            if not rests[j] or _can_overlap(rests[j], is_file[j], ours, is_file[i] and bool(ours)):
                 found[i].add(j)
                 found[j].add(i)
     return tuple(frozenset(others) for others in found)
@@ -234,11 +263,6 @@ def overlap_table(
 def _above(start: tuple[str, ...], by_start: Mapping[tuple[str, ...], list[int]]) -> Iterator[int]:
     for depth in range(len(start) + 1):
         yield from by_start.get(start[:depth], ())
-
-
-def _covers(upper: tuple[str | None, ...], names: tuple[str, ...], rest: tuple[str | None, ...]) -> bool:
-    """Whether a pattern that goes on with ``upper`` meets one that goes on with ``names`` and ``rest``."""
-    return not upper or _can_meet((*upper, None), (*names, *rest, None), _names_meet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

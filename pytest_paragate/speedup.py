@@ -57,7 +57,8 @@ def limit(plan: Plan, durations: Sequence[float] | None = None) -> Limit:
 
     Bounds: the longest chain of needs and after; per agent type the work divided by its slots; per resource the amounts
     times durations divided by its capacity, where all that writes one path shares a resource of capacity 1 with the
-    longest that reads it; the CPU budget likewise; and all exclusive items one after another plus the largest of the former for the rest.
+    longest that reads it; the CPU budget likewise; and all exclusive items one after another plus the largest of the
+    former for the rest.
     """
     durations_s = plan.expected_s if durations is None else durations
     alone = [i for i, check in enumerate(plan.checks) if check.exclusive]
@@ -136,7 +137,7 @@ def _resource_bounds(plan: Plan, durations_s: Sequence[float]) -> Iterator[Limit
 
 
 def _path_bounds(plan: Plan, durations_s: Sequence[float]) -> Iterator[Limit]:
-    """All that write one path go one after another, and so does whoever else may touch it; the longest of those counts."""
+    """All that write a path go one after another; of the others that touch it, only the longest is sure to add up."""
     writers: dict[int, list[int]] = defaultdict(list)
     longest: dict[int, int] = {}  # by pattern, among its readers and writers
     for i, claims in enumerate(plan.claims):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_paragate.collect import Collected, check_of, checks_of, collected
+from pytest_paragate.collect import Collected, checks_of, collected
 from pytest_paragate.model import Check
 
 CONFTEST = """
@@ -42,6 +43,8 @@ run = "pip-audit"
 agent = "debugger"
 advisory = true
 """
+# Before, pytest forgot an argument that contains another one, for tests as well.
+NEEDS_PYTEST_9 = pytest.mark.skipif(pytest.version_tuple < (9,), reason="overlapping arguments need pytest 9")
 CHECKS = [
     "conftest.py::ruff",
     "conftest.py::types",
@@ -129,8 +132,8 @@ def test_testpaths_need_not_contain_the_checks(project: pytest.Pytester, testpat
         (["conftest.py"], CHECKS),
         (["pyproject.toml"], [AUDIT]),
         (["conftest.py", "sub/conftest.py", "pyproject.toml"], [*CHECKS, NESTED, AUDIT]),
-        (["conftest.py", "."], [*CHECKS, AUDIT, NESTED, TEST]),
-        (["conftest.py", "conftest.py::ruff"], CHECKS),
+        pytest.param(["conftest.py", "."], [*CHECKS, AUDIT, NESTED, TEST], marks=NEEDS_PYTEST_9),
+        pytest.param(["conftest.py", "conftest.py::ruff"], CHECKS, marks=NEEDS_PYTEST_9),
         (["conftest.py::crate[memory-core]"], [CHECKS[2]]),
         (["conftest.py::crate"], CHECKS[2:4]),
         (["conftest.py::prose-b", AUDIT, NESTED, TEST], [CHECKS[6], AUDIT, NESTED, TEST]),
@@ -328,8 +331,6 @@ def test_checks_follow_the_items_they_are_given(project: pytest.Pytester) -> Non
     result = collect(project)
     items = list(reversed(result.items))
     assert [check.nodeid for check in checks_of(items, items[0].config)] == [item.nodeid for item in items]
-    items[0]._nodeid = items[0].nodeid
-    assert check_of(items[0]).nodeid == items[0].nodeid
 
 
 def test_marks_on_tests_are_understood(pytester: pytest.Pytester) -> None:
@@ -377,7 +378,7 @@ def test_what_path_arguments_leave_out_is_known_by_name(project: pytest.Pytester
 def fail_last_time(pytester: pytest.Pytester, *failed: str) -> None:
     cache = pytester.mkdir(".pytest_cache") / "v" / "cache"
     cache.mkdir(parents=True)
-    (cache / "lastfailed").write_text("{%s}" % ",".join(f'"{nodeid}": true' for nodeid in failed))
+    (cache / "lastfailed").write_text(json.dumps(dict.fromkeys(failed, True)))
 
 
 def test_last_failed_brings_back_what_they_need(project: pytest.Pytester) -> None:
@@ -473,9 +474,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("def pytest_paragate_checks(gate):\n    gate.command('a')", "3: this check has no name", "name="),
     ("def pytest_paragate_checks(gate):\n    1 / 0", "3: pytest_paragate_checks raised ZeroDivisionError", ""),
     (
-        "import pytest\n@gate.check\n@pytest.mark.parametrize('n', [pytest.param(1, marks=pytest.mark.paragate(cpu=1))])"
-        "\ndef x(n): pass",
-        "3: unknown key `cpu`, did you mean `cpus`?",
+        "import pytest\nmark = pytest.mark.paragate(cpu=1)\n"
+        "@gate.check\n@pytest.mark.parametrize('n', [pytest.param(1, marks=mark)])\ndef x(n): pass",
+        "4: unknown key `cpu`, did you mean `cpus`?",
         "keys are",
     ),
 ]

@@ -116,8 +116,12 @@ def test_durations(given: object, seconds: float) -> None:
         float("inf"),
         10**400,
         "9" * 400,
-    ]
-    + [True, [], b"2m", "1e3", "٣m!"],
+        True,
+        [],
+        b"2m",
+        "1e3",
+        "٣m!",
+    ],
 )
 def test_bad_durations_are_refused(given: object) -> None:
     with pytest.raises(ValueRefusedError, match="`timeout` cannot be"):

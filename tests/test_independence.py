@@ -37,7 +37,15 @@ from pytest_paragate.independence import (
         ("/r/a/*", "/r/a/b/c.py", True),  # what it matches may be a directory
         ("/r/**/*.py", "/r/a/b/c.py", True),
         ("/r/**/*.py", "/r/c.py", True),
-        ("/r/**/*.py", "/r/a/c.md", True),  # a directory may be called x.py, but nothing below c.md ends so: see below
+        ("/r/**/*.py", "/r/coverage.xml", False),
+        ("/r/**/*.py", "/r/coverage.xml/", True),
+        ("/r/**/*.py", "/r/build", True),
+        ("/r/coverage.xml", "/r/coverage.xml/x", True),
+        ("/r/*.d", "/r/conf.d/x", True),
+        ("/r/**/*.d", "/r/a/conf.d/x/y", True),
+        ("/r/**", "/r/coverage.xml", True),
+        ("/r/a/v1.2", "/r/**/x.py", True),
+        ("/r/.tox", "/r/**/x.py", True),
         ("/r/a**b", "/r/a/x/b", True),
         ("/r/*a", "/r/b*", True),
         ("/r/a*", "/r/b*", False),

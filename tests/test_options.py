@@ -129,8 +129,13 @@ def test_dist_modes_that_promise_nothing_are_accepted(pytester: pytest.Pytester,
 
 @pytest.mark.parametrize(
     "option",
-    ["--paragate-slots=a=1", "--paragate-workers=fork", "--paragate-timeout=1", "--paragate-cpus=1"]
-    + ["--paragate-json=x.json", "--paragate-retries=1"],
+    [
+        "--paragate-slots=a=1",
+        "--paragate-workers=fork",
+        "--paragate-timeout=1",
+        "--paragate-cpus=1",
+        *("--paragate-json=x.json", "--paragate-retries=1"),
+    ],
 )
 def test_options_of_the_gate_need_the_gate(pytester: pytest.Pytester, option: str) -> None:
     pytester.makepyfile("def test_it(): pass")

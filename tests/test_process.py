@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from pytest_paragate.run import linux, process
-from pytest_paragate.run.process import CannotStart, Completed, Spool, Stop
+from pytest_paragate.run.excerpt import Excerpt, merge_log, read_excerpt
+from pytest_paragate.run.process import CannotStart, Completed, Stop
+from pytest_paragate.run.spool import Spool
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands here are POSIX")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs sight of the whole process tree")
@@ -551,7 +553,7 @@ def test_spools_of_two_workers_never_share_a_name(tmp_path: Path) -> None:
     paths = {runner.shell("echo x").stdout_path for runner in (first, second, first, second)}
     assert len(paths) == 4
     done = second.shell("echo y >&2", name="merged")
-    merged = process.merge_log(done, str(tmp_path / "spool" / "merged.log"))
+    merged = merge_log(done.stdout_path, done.stderr_path, str(tmp_path / "spool" / "merged.log"))
     assert merged is not None
     assert first.shell("echo z", name="merged").stdout_path != merged.replace(".log", ".out")
 
@@ -599,7 +601,7 @@ def test_a_flood_is_kept_whole_and_shown_in_part(command: Runner) -> None:
     assert done.returncode == 0
     assert done.stdout_size == 200_000_000
     assert done.stdout_path is not None
-    excerpt = process.read_excerpt(done.stdout_path)
+    excerpt = read_excerpt(done.stdout_path)
     lines = excerpt.text.split("\n")
     (notice,) = [line for line in lines if line.startswith("...")]
     shown = len(excerpt.text) - len(notice) - 1
@@ -613,7 +615,7 @@ def test_a_flood_is_kept_whole_and_shown_in_part(command: Runner) -> None:
 def test_a_flood_without_lines_is_cut_anywhere(command: Runner) -> None:
     done = command.shell("head -c 200000 /dev/zero | tr '\\0' x")
     assert done.stdout_path is not None
-    excerpt = process.read_excerpt(done.stdout_path, head=100, tail=200)
+    excerpt = read_excerpt(done.stdout_path, head=100, tail=200)
     assert excerpt.text == f"{'x' * 100}\n... 199.7 kB (1 line) hidden; whole log: {done.stdout_path} ...\n{'x' * 200}"
     assert (excerpt.hidden_bytes, excerpt.hidden_lines) == (199_700, 1)
 
@@ -622,14 +624,14 @@ def test_a_flood_without_lines_is_cut_anywhere(command: Runner) -> None:
 def test_short_logs_are_shown_whole(tmp_path: Path, size: int) -> None:
     log = tmp_path / "log"
     log.write_text("x" * size)
-    excerpt = process.read_excerpt(str(log), head=40, tail=60)
-    assert excerpt == process.Excerpt(text="x" * size, hidden_bytes=0, hidden_lines=0)
+    excerpt = read_excerpt(str(log), head=40, tail=60)
+    assert excerpt == Excerpt(text="x" * size, hidden_bytes=0, hidden_lines=0)
 
 
 def test_long_logs_are_cut_between_lines(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("".join(f"line {number}\n" for number in range(100, 200)))
-    excerpt = process.read_excerpt(str(log), head=25, tail=25)
+    excerpt = read_excerpt(str(log), head=25, tail=25)
     notice = f"... 864 bytes (96 lines) hidden; whole log: {log} ..."
     assert excerpt.text == f"line 100\nline 101\n{notice}\nline 198\nline 199\n"
 
@@ -637,7 +639,7 @@ def test_long_logs_are_cut_between_lines(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_are_replaced(command: Runner) -> None:
     done = command("printf", r"ok \377\376 end")
     assert done.stdout_path is not None
-    assert process.read_excerpt(done.stdout_path).text == "ok \ufffd\ufffd end"
+    assert read_excerpt(done.stdout_path).text == "ok \ufffd\ufffd end"
 
 
 @pytest.mark.parametrize(
@@ -652,7 +654,7 @@ def test_bytes_that_are_no_text_are_replaced(command: Runner) -> None:
 def test_one_log_for_people(command: Runner, script: str, text: str | None) -> None:
     log = command.folder / "logs" / "one.log"
     done = command.shell(script)
-    assert process.merge_log(done, str(log)) == (str(log) if text else None)
+    assert merge_log(done.stdout_path, done.stderr_path, str(log)) == (str(log) if text else None)
     assert (log.read_text() if log.exists() else None) == text
     command.spool.close()
     assert not command.spool.folder or command.spooled() == []

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 import pytest_paragate as gate
 
 CRATES = ["memory-core", "memory-storage-turso", "memory-storage-redb"]

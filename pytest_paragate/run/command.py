@@ -12,6 +12,7 @@ import pytest
 from pytest_paragate.declare import split_command
 from pytest_paragate.judge.ending import status_text
 from pytest_paragate.run import process
+from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.items import CONTEXT, WORKER, ItemContext
 from pytest_paragate.run.worker import Worker
 
@@ -139,4 +140,4 @@ def _judged(
 
 
 def _text(path: str | None) -> str:
-    return process.read_excerpt(path).text if path else ""
+    return read_excerpt(path).text if path else ""

@@ -13,11 +13,13 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from pytest_paragate.run import keeper, linux
 from pytest_paragate.run.worker import Message
 from pytest_paragate.run.zygote import Zygote
 
@@ -223,21 +225,41 @@ class PopenWorker(_Connected):
     def __init__(self, worker_id: str, inbox: Inbox) -> None:
         super().__init__(worker_id, inbox)
         self._process: Any = None
+        self._is_connected = self._is_killed = False
 
     def adopt(self, gateway: execnet.Gateway, task: str) -> None:
-        self._process = getattr(gateway._io, "popen", None)
+        """Take the gateway that was started for this worker; it is let go if the worker was killed meanwhile."""
+        with self._lock:
+            self._process, self._is_connected = getattr(gateway._io, "popen", None), True
+            is_killed = self._is_killed
+        if is_killed:
+            self._kill_process()
+            gateway.exit()
+            return
         self.connect(gateway, task)
         if self._process is not None:
             threading.Thread(target=self._wait, name=f"paragate-{self.id}", daemon=True).start()
 
     def kill(self) -> None:
-        if self._process is None or self._process.poll() is not None:
+        with self._lock:
+            is_first, self._is_killed = not self._is_killed, True
+            is_connected = self._is_connected
+        if is_connected:
+            self._kill_process()
+        elif is_first:
+            self.gone(None, "it was not up yet when it was told to end")
+
+    def _kill_process(self) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
             return
         try:
-            if hasattr(os, "killpg") and os.getpgid(self._process.pid) == self._process.pid:
-                os.killpg(self._process.pid, signal.SIGKILL)
+            if linux.has_pidfd():
+                process.terminate()  # its keeper, which kills everything below it
+            elif hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
+                os.killpg(process.pid, signal.SIGKILL)
             else:
-                self._process.kill()
+                process.kill()
         except OSError:
             pass  # it ended meanwhile
 
@@ -278,7 +300,7 @@ class PopenLauncher:
         return worker
 
     def allow(self, pids: list[int]) -> None:
-        pass  # a popen worker that ends leaves its children to the system
+        pass  # workers tell their keepers, and without a keeper children are left to the system
 
     def close(self) -> None:
         for worker in self._workers:
@@ -289,7 +311,20 @@ class PopenLauncher:
         try:
             gateway = self._make_gateway(slot)
             if gateway is None:
-                gateway = self._group.makegateway(f"popen//id={worker.id}//execmodel=main_thread_only")
+                gateway = self._kept_gateway(f"popen//id={worker.id}//execmodel=main_thread_only")
             worker.adopt(gateway, self._task)
         except Exception as problem:
             worker.gone(None, f"its gateway could not be started: {problem}")
+
+    def _kept_gateway(self, spec_text: str) -> execnet.Gateway:
+        """A fresh interpreter, where the system allows it below a keeper."""
+        if not linux.has_pidfd():
+            return self._group.makegateway(spec_text)
+        from execnet.gateway_bootstrap import bootstrap
+        from execnet.gateway_io import Popen2IOMaster, popen_args
+        from execnet.xspec import XSpec
+
+        spec = XSpec(spec_text)
+        gateway = bootstrap(Popen2IOMaster(keeper.command_line(popen_args(spec)), self._group.execmodel), spec)
+        self._group._register(gateway)
+        return gateway

@@ -26,6 +26,8 @@ import pytest
 from pytest_paragate.run import inherit, linux
 from pytest_paragate.run.worker import Message, StopRequested, Worker
 
+# Processes that the standard library keeps for this one as long as it lives.
+_SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 # How long killing what a check left behind may take, seconds.
 _KILL_WITHIN_S = 5.0
 
@@ -226,10 +228,13 @@ class _ProcessState:
 def _end_leaked(before: frozenset[int], *, is_allowed: bool) -> list[dict[str, Any]]:
     """Name the processes that came since ``before`` and still run, and kill them unless they are allowed."""
     give_up_at = time.monotonic() + _KILL_WITHIN_S
+    spared: set[int] = set()
     leaked: dict[int, dict[str, Any]] = {}
     while time.monotonic() < give_up_at:
         new = [pid for pid in linux.children(os.getpid()) if pid not in before]
         running = [pid for child in new for pid in (child, *linux.descendants(child)) if linux.is_running(pid)]
+        spared.update(pid for pid in running if any(word in linux.describe(pid) for word in _SERVANTS))
+        running = [pid for pid in running if pid not in spared]
         if not running:
             break
         for pid in running:

@@ -10,24 +10,22 @@ Linux has the whole care (see ``linux.Tree``). Elsewhere ``_Portable`` keeps the
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import errno
 import functools
-import itertools
 import os
-import re
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, Protocol
+from typing import Protocol
 
 from pytest_paragate.run import linux
+from pytest_paragate.run.spool import LiveOutput, OnOutput, Spool, SpoolFile, Stream
 
 _IS_WINDOWS = sys.platform == "win32"
 _LIVE_S = 0.1  # how often live output is looked for
@@ -35,13 +33,7 @@ _SETTLE_S = 0.1  # what ends within this time of its leader is not left behind
 _LEAK_GRACE_S = 1.0  # between TERM and KILL for what is left behind
 _UNKILLABLE_S = 10.0  # how long a killed process may stay in an uninterruptible system call before we go on
 _MOST_LEAKS_NAMED = 50
-_BLOCK = 1 << 20
-_COUNT_AT_MOST = 1 << 30  # lines of a hidden part larger than this are not counted
 _RSS_SLACK_KB = 1024
-
-Stream = Literal["out", "err"]
-_STREAMS: tuple[Stream, Stream] = ("out", "err")
-OnOutput = Callable[[str, bytes], None]
 
 
 class CannotStart(OSError):
@@ -122,145 +114,6 @@ class Stop:
         os.close(self._write_fd)
 
 
-@dataclass(frozen=True, slots=True)
-class _SpoolFile:
-    path: str
-    fd: int
-
-    def size(self) -> int:
-        return os.fstat(self.fd).st_size
-
-    def discard(self) -> None:
-        os.close(self.fd)
-        with contextlib.suppress(OSError):
-            os.unlink(self.path)
-
-
-class Spool:
-    """Files in ``folder`` for the output of one command after another.
-
-    Output that was written stays on disk under the command's name (``ruff.out``, ``ruff.err``, ``ruff-2.out``); files
-    that stayed empty serve the next command, so silent commands cost no files. ``close`` removes the unused ones.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = os.path.abspath(folder)
-        self._spare: dict[Stream, _SpoolFile] = {}
-        self._serial = itertools.count(1)
-        self._last_number: collections.Counter[str] = collections.Counter()
-
-    def take(self) -> dict[Stream, _SpoolFile]:
-        """One empty file per stream, to be given back with ``keep``."""
-        files: dict[Stream, _SpoolFile] = {}
-        for stream in _STREAMS:
-            file = self._spare.pop(stream, None)
-            if file is not None and os.fstat(file.fd).st_nlink == 0:  # somebody emptied the folder
-                file.discard()
-                file = None
-            files[stream] = file or self._create(stream)
-        return files
-
-    def keep(
-        self, files: Mapping[Stream, _SpoolFile], name: str, *, is_quiet: bool
-    ) -> dict[Stream, tuple[str | None, int]]:
-        """Where the output is now and its size in bytes; ``is_quiet`` says that nobody can write any more."""
-        sizes = {stream: file.size() for stream, file in files.items()}
-        kept: dict[Stream, tuple[str | None, int]] = dict.fromkeys(_STREAMS, (None, 0))
-        targets = self._reserve(name, [stream for stream in _STREAMS if sizes[stream]])
-        for stream, file in files.items():
-            if stream in targets:
-                kept[stream] = (_move(file, targets[stream]), sizes[stream])
-            elif is_quiet:
-                self._spare[stream] = file
-            else:
-                file.discard()
-        return kept
-
-    def close(self) -> None:
-        for file in self._spare.values():
-            file.discard()
-        self._spare.clear()
-
-    def _create(self, stream: Stream) -> _SpoolFile:
-        os.makedirs(self.folder, exist_ok=True)
-        while True:
-            path = os.path.join(self.folder, f"running-{os.getpid()}-{next(self._serial)}.{stream}")
-            with contextlib.suppress(FileExistsError):
-                return _SpoolFile(path, _above_stdio(os.open(path, _SPOOL_FLAGS, 0o666)))
-
-    def _reserve(self, name: str, streams: list[Stream]) -> dict[Stream, str]:
-        """Names that are free and now ours: other workers use the same folder."""
-        if not streams:
-            return {}
-        os.makedirs(self.folder, exist_ok=True)
-        stem = re.sub(r"[^\w.\[\]+=-]+", "_", name, flags=re.ASCII).lstrip(".-")[:100] or "command"
-        while True:
-            self._last_number[stem] += 1
-            number = self._last_number[stem]
-            base = os.path.join(self.folder, stem if number == 1 else f"{stem}-{number}")
-            taken: dict[Stream, str] = {}
-            with contextlib.suppress(FileExistsError):
-                for stream in streams:
-                    os.close(os.open(f"{base}.{stream}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-                    taken[stream] = f"{base}.{stream}"
-                # Asked last, so that of two workers at least one sees the other's; a merged log takes its name too.
-                if not any(os.path.exists(f"{base}.{each}") for each in {*_STREAMS, "log"} - taken.keys()):
-                    return taken
-            for path in taken.values():
-                os.unlink(path)
-
-
-_SPOOL_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-
-
-def _above_stdio(fd: int) -> int:
-    """The same file on a descriptor that setting up a child's 0, 1 and 2 cannot overwrite."""
-    if fd > 2:
-        return fd
-    higher = _above_stdio(os.dup(fd))
-    os.close(fd)
-    return higher
-
-
-def _move(file: _SpoolFile, target: str) -> str:
-    if _IS_WINDOWS:
-        os.close(file.fd)
-        try:
-            os.replace(file.path, target)
-        except OSError:  # a process that was left behind has it open
-            return file.path
-        return target
-    try:
-        os.replace(file.path, target)
-    except FileNotFoundError:  # deleted while the command ran; the descriptor still has the output
-        os.lseek(file.fd, 0, os.SEEK_SET)
-        with open(file.fd, "rb", closefd=False) as source, open(target, "wb") as copy:
-            shutil.copyfileobj(source, copy, _BLOCK)
-    os.close(file.fd)
-    return target
-
-
-class _Live:
-    """Hands new output to ``on_output`` as it appears, in blocks of bounded size."""
-
-    def __init__(self, files: Mapping[Stream, _SpoolFile], on_output: OnOutput) -> None:
-        self._on_output = on_output
-        self._readers = {stream: open(file.path, "rb", buffering=0) for stream, file in files.items()}  # noqa: SIM115
-
-    def pump(self, blocks: int | None = 16) -> None:
-        """Pass on at most ``blocks`` blocks per stream, so that a flood cannot keep us from the time limit."""
-        for stream, reader in self._readers.items():
-            for _ in itertools.count() if blocks is None else range(blocks):
-                data = reader.read(1 << 16)
-                if not data:
-                    break
-                self._on_output(f"std{stream}", data)
-
-    def close(self) -> None:
-        for reader in self._readers.values():
-            reader.close()
-
-
 class _Leader(Protocol):
     """The started command, as ``_supervise`` sees it."""
 
@@ -277,7 +130,7 @@ class _Care:
     grace_s: float
     leaks: str
     stop: Stop
-    live: _Live | None
+    live: LiveOutput | None
 
     @property
     def keeps_leaks(self) -> bool:
@@ -336,7 +189,7 @@ def run(
     kept: dict[Stream, tuple[str | None, int]] = {}
     try:
         program, words = _resolve(argv, cwd, env, shell)
-        live = _Live(files, on_output) if on_output else None
+        live = LiveOutput(files, on_output) if on_output else None
         care = _Care(timeout_s=timeout_s, grace_s=grace_s, leaks=leaks, stop=stop, live=live)
         started_at = time.monotonic()
         if linux.has_pidfd():
@@ -487,7 +340,7 @@ def _supervise(leader: _Leader, care: _Care, started_at: float) -> _Supervised:
 
 
 def _spawn(
-    program: str, words: list[str], cwd: str, env: Mapping[str, str], files: Mapping[Stream, _SpoolFile]
+    program: str, words: list[str], cwd: str, env: Mapping[str, str], files: Mapping[Stream, SpoolFile]
 ) -> linux.Tree:
     # posix_spawn rather than Popen: as fast, and it also restores ignored signals and the signal mask.
     tree = linux.Tree()
@@ -612,7 +465,7 @@ def _popen(
     cwd: str,
     env: Mapping[str, str],
     shell: bool,
-    files: Mapping[Stream, _SpoolFile],
+    files: Mapping[Stream, SpoolFile],
 ) -> _PortableCommand:
     try:
         popen = subprocess.Popen(
@@ -725,82 +578,3 @@ class _PortableCommand:
         except (ProcessLookupError, PermissionError):  # macOS refuses when only zombies are left
             return False
         return True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excerpt:
-    """The head and tail of a log. ``hidden_lines`` is None when there was too much to count."""
-
-    text: str
-    hidden_bytes: int
-    hidden_lines: int | None
-
-
-def read_excerpt(path: str, *, head: int = 16384, tail: int = 49152) -> Excerpt:
-    """At most about ``head`` and ``tail`` bytes of a log, cut at line ends where there are any, decoded as UTF-8.
-
-    Bytes that are no UTF-8 become U+FFFD. A line between the two parts says how much it hides. Memory is bounded.
-    """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size <= head + tail:
-            return Excerpt(text=_decode(file.read(head + tail)), hidden_bytes=0, hidden_lines=0)
-        first = file.read(head)
-        first = first[: _cut(first.rfind(b"\n") + 1, at_least=head // 2) or head]
-        file.seek(size - tail)
-        last = file.read(tail)
-        last = last[_cut(last.find(b"\n") + 1, at_most=tail // 2) :]
-        hidden = size - len(first) - len(last)
-        lines = _count_lines(file, len(first), hidden) if hidden <= _COUNT_AT_MOST else None
-    counted = "" if lines is None else f" ({lines:,} line{'' if lines == 1 else 's'})"
-    notice = f"... {_in_units(hidden)}{counted} hidden; whole log: {path} ..."
-    before, after = _decode(first), _decode(last)
-    newline = "" if before.endswith("\n") or not before else "\n"
-    return Excerpt(text=f"{before}{newline}{notice}\n{after}", hidden_bytes=hidden, hidden_lines=lines)
-
-
-def _cut(position: int, *, at_least: int = 0, at_most: int | None = None) -> int:
-    """``position`` when it leaves enough to read, else 0."""
-    return position if position >= at_least and (at_most is None or position <= at_most) else 0
-
-
-def _decode(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _count_lines(file: BinaryIO, start: int, length: int) -> int:
-    """Lines in a part of the file, an unfinished one included."""
-    file.seek(start)
-    lines, block = 0, b""
-    while length > 0 and (block := file.read(min(_BLOCK, length)) or b""):
-        lines += block.count(b"\n")
-        length -= len(block)
-    return lines + (not block.endswith(b"\n"))
-
-
-def _in_units(size: int) -> str:
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
-
-
-def merge_log(completed: Completed, path: str) -> str | None:
-    """Make one log for people at ``path``: stdout, then under a separator stderr. None when there was no output.
-
-    The two spool files are used up: with only one of them it is moved, not copied.
-    """
-    out, err = completed.stdout_path, completed.stderr_path
-    whole = out or err
-    if whole is None:
-        return None
-    if out and err:
-        with open(out, "r+b") as log, open(err, "rb") as more:
-            log.seek(-1, os.SEEK_END)
-            newline = b"" if log.read(1) == b"\n" else b"\n"
-            log.write(newline + b"---------------------------- stderr ----------------------------\n")
-            shutil.copyfileobj(more, log, _BLOCK)
-        os.unlink(err)
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    shutil.move(whole, path)
-    return path

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
-from pytest_paragate.run import process
+from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.worker import LOST_CONNECTION, Message
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
@@ -24,35 +23,28 @@ class Order:
 
 def of_command(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
-    done = process.Completed(
-        **{
-            **{name: value for name, value in message.items() if name not in ("say", "index")},
-            "leaked": tuple(process.LeakedProcess(**leak) for leak in message["leaked"]),
-        }
-    )
-    leaked = tuple(Leaked(pid=leak.pid, command=leak.command, killed=leak.killed) for leak in done.leaked)
+    leaked = tuple(Leaked(**leak) for leak in message["leaked"])
     was_late = order is not None and order.is_timeout
     ended = ending.of_command(
-        returncode=done.returncode,
-        timed_out=done.timed_out or (was_late and done.stopped),
-        stop_reason=(order.reason if order else "told to end") if done.stopped else None,
+        returncode=message["returncode"],
+        timed_out=message["timed_out"] or (was_late and message["stopped"]),
+        stop_reason=(order.reason if order else "told to end") if message["stopped"] else None,
         timeout_s=check.timeout_s,
         leaked=[str(leak) for leak in leaked],
         fails_on_leak=check.leaks == "fail",
     )
-    log, output = _log(done)
     return Verdict(
         outcome=ended.outcome,
         summary=ended.summary,
         reason=ended.reason,
         leaked=leaked,
-        start_s=done.started_at - gate_started_at,
-        duration_s=done.duration_s,
-        cpu_s=done.cpu_s,
-        max_rss_kb=done.max_rss_kb,
-        exit_code=done.returncode,
-        log=log,
-        output=output,
+        start_s=message["started_at"] - gate_started_at,
+        duration_s=message["duration_s"],
+        cpu_s=message["cpu_s"],
+        max_rss_kb=message["max_rss_kb"],
+        exit_code=message["returncode"],
+        log=message["log"],
+        output=message["output"],
     )
 
 
@@ -107,7 +99,7 @@ def of_death(
 def last_words(crash_path: str) -> str:
     """What a dead worker wrote past pytest: a crash dump, an abort message."""
     try:
-        return process.read_excerpt(crash_path).text
+        return read_excerpt(crash_path).text
     except OSError:
         return ""
 
@@ -125,15 +117,6 @@ def _how_ended(status: int | None) -> str:
     if status is None or status == LOST_CONNECTION:
         return "its connection to the gate broke (did the check close its file descriptors?)"
     return ending.status_text(status)
-
-
-def _log(done: process.Completed) -> tuple[str | None, str]:
-    """One log for people, and its head and tail."""
-    source = done.stdout_path or done.stderr_path
-    if source is None:
-        return None, ""
-    path = process.merge_log(done, os.path.splitext(source)[0] + ".log")
-    return path, process.read_excerpt(path).text if path else ""
 
 
 def _largest(commands: list[Mapping[str, Any]]) -> int | None:

@@ -15,7 +15,8 @@ exit         tear down, say goodbye and end
 say
 ===========  ==============================================================================================
 begin        an item starts: ``index, at``
-command      a command ended: ``index`` and the fields of :class:`~pytest_paragate.run.process.Completed`
+command      a command ended: ``index``, the fields of :class:`~pytest_paragate.run.process.Completed`, and its ``log``
+             with the ``output`` that people see of it
 cannot       a command could not be started: ``index, at, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
 late         a fixture's teardown failed after its item had ended: ``report``
@@ -39,7 +40,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pytest_paragate.run import linux, process
+from pytest_paragate.run import keeper, linux, process
+from pytest_paragate.run.excerpt import merge_log, read_excerpt
+from pytest_paragate.run.spool import Spool
 
 # What pytest-xdist's conventions tell a worker's own tests must not reach a command: a nested pytest would take itself
 # for a worker.
@@ -68,7 +71,7 @@ class Worker:
         self.channel = channel
         self.setup = setup
         self.stop = process.Stop()
-        self.spool = process.Spool(setup["spool"])
+        self.spool = Spool(setup["spool"])
         # Of the main process, as it was when collection had ended; a check that changes its own changes nothing here.
         self.environment: dict[str, str] = setup["environment"]
         self.current: int | None = None
@@ -197,7 +200,7 @@ class Worker:
         except OSError as problem:  # no such program or folder, or no room for its output
             self.send({"say": "cannot", "index": index, "why": str(problem)})
         else:
-            self.send({"say": "command", "index": index, **completed_data(done)})
+            self.send({"say": "command", "index": index, **completed_data(done), **_logged(done)})
         finally:
             self._end()
 
@@ -246,6 +249,15 @@ def completed_data(done: process.Completed) -> Message:
     return {name: getattr(done, name) for name in process.Completed.__slots__} | {
         "leaked": [asdict(leaked) for leaked in done.leaked]
     }
+
+
+def _logged(done: process.Completed) -> Message:
+    """One log for people, and its head and tail."""
+    source = done.stdout_path or done.stderr_path
+    if source is None:
+        return {"log": None, "output": ""}
+    path = merge_log(done.stdout_path, done.stderr_path, os.path.splitext(source)[0] + ".log")
+    return {"log": path, "output": read_excerpt(path).text if path else ""}
 
 
 def lead_own_group() -> None:

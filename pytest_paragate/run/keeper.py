@@ -1,0 +1,149 @@
+"""Stands between the controller and one popen worker, so that nothing below the worker outlives it.
+
+Run as a script: ``python keeper.py PID COMMAND…``, with the controller's pid and the worker's command line. Rules
+
+- It is a subreaper. Whatever a dead worker leaves behind, in whatever session, becomes its child and is killed, except
+  processes that the worker named as allowed.
+- When the controller is gone or sends TERM, everything goes at once: also a worker that is stuck in code that never
+  lets its receiving thread run.
+- It ends the way its worker did.
+- It starts with no more than the standard library and its neighbour ``linux.py``, to cost milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from typing import NoReturn
+
+if __name__ == "__main__":
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import linux
+else:
+    from pytest_paragate.run import linux
+
+# In the worker's environment: the descriptor on which it names processes that may live on, one pid to a line.
+ALLOW_VARIABLE = "PARAGATE_KEEPER_FD"
+# How long the clean-up goes on killing processes that keep forking, seconds.
+_KILL_EVERYTHING_S = 1.5
+
+
+class _ToldToEnd(BaseException):
+    pass
+
+
+def command_line(worker: list[str]) -> list[str]:
+    """What to start in place of ``worker``, which begins with the path of a Python interpreter."""
+    return [worker[0], "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *worker]
+
+
+def keep(controller: int, command: list[str]) -> NoReturn:
+    """Start the worker, wait until it or the controller has ended, and clear up."""
+    # No terminal: Ctrl-C goes to the controller alone, which tells the workers.
+    os.setsid()
+    linux.become_subreaper()
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    allowed_fd, worker_fd = os.pipe()
+    worker = 0
+    try:
+        signal.signal(signal.SIGTERM, _told_to_end)
+        worker = os.fork()
+        if worker == 0:
+            _become_worker(command, worker_fd)
+        # The connection is the worker's alone, so that the controller sees it close.
+        with open(os.devnull, "r+b", buffering=0) as nothing:
+            os.dup2(nothing.fileno(), 0)
+            os.dup2(nothing.fileno(), 1)
+        _wait_for_either(worker, controller)
+    except _ToldToEnd:
+        pass
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if not worker:
+        os._exit(1)
+    _signal_group(worker, signal.SIGKILL)  # without effect on one that has ended
+    _, status = os.waitpid(worker, 0)
+    _kill_orphans(_named(allowed_fd))
+    _end_like(status)
+
+
+def _told_to_end(signum: int, frame: object) -> NoReturn:
+    raise _ToldToEnd
+
+
+def _become_worker(command: list[str], fd: int) -> NoReturn:
+    keeper = os.getppid()
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
+    os.set_inheritable(fd, True)
+    os.environ[ALLOW_VARIABLE] = str(fd)
+    try:
+        # Should the keeper itself be killed, at least its worker goes with it.
+        linux.die_with_parent()
+        if os.getppid() == keeper:
+            os.execv(command[0], command)
+    finally:
+        os._exit(1)
+
+
+def _wait_for_either(worker: int, controller: int) -> None:
+    poll = select.poll()
+    for pid in (worker, controller):
+        fd = linux.pidfd(pid)
+        if fd is None:
+            return
+        poll.register(fd, select.POLLIN)
+    if os.getppid() == controller:
+        poll.poll()
+
+
+def _named(fd: int) -> set[int]:
+    """The pids on a pipe, without waiting for more."""
+    os.set_blocking(fd, False)
+    data = b""
+    with contextlib.suppress(BlockingIOError):
+        while more := os.read(fd, 65536):
+            data += more
+    return {int(line) for line in data.split() if line.isdigit()}
+
+
+def _kill_orphans(spared: set[int]) -> None:
+    give_up_at = time.monotonic() + _KILL_EVERYTHING_S
+    while time.monotonic() < give_up_at:
+        orphans = [pid for pid in linux.children(os.getpid()) if pid not in spared]
+        if not orphans:
+            return
+        for pid in orphans:
+            _signal_group(pid, signal.SIGKILL)
+        for pid in orphans:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _signal_group(pid: int, signum: int) -> None:
+    """Signal ``pid``, and the process group it leads if it leads one."""
+    with contextlib.suppress(OSError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signum)
+        else:
+            os.kill(pid, signum)
+
+
+def _end_like(status: int) -> NoReturn:
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the worker has dumped its own
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code if code >= 0 else 1)
+
+
+if __name__ == "__main__":
+    keep(int(sys.argv[1]), sys.argv[2:])
