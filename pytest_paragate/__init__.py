@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_paragate.declare import agree, check, command, group
-
 if TYPE_CHECKING:
+    from pytest_paragate.declare import agree as agree
+    from pytest_paragate.declare import check as check
+    from pytest_paragate.declare import command as command
+    from pytest_paragate.declare import group as group
     from pytest_paragate.run.command import CommandFailed as CommandFailed
 
 __all__ = ["CommandFailed", "agree", "check", "command", "group"]
@@ -18,7 +20,11 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    # What only a running check needs is imported when it is asked for.
+    # pytest imports this package in every run, also where the gate is off: then nothing below is wanted.
+    if name in ("agree", "check", "command", "group"):
+        from pytest_paragate import declare
+
+        return getattr(declare, name)
     if name == "CommandFailed":
         from pytest_paragate.run.command import CommandFailed
 

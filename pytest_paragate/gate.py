@@ -23,7 +23,6 @@ from pytest_paragate import speedup
 from pytest_paragate.collect import COLLECTING, Collected
 from pytest_paragate.history import History
 from pytest_paragate.model import Check
-from pytest_paragate.options import Settings
 from pytest_paragate.plan import Plan, make_plan
 from pytest_paragate.report.text import seconds
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
@@ -31,6 +30,7 @@ from pytest_paragate.run.loop import Audience, Loop, LoopResult, LoopSettings
 from pytest_paragate.run.worker import Message
 from pytest_paragate.run.zygote import Zygote
 from pytest_paragate.schedule import Schedule
+from pytest_paragate.settings import Settings
 from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
 
 # How many runs' whole outputs are kept in pytest's cache directory.

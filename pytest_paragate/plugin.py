@@ -13,10 +13,10 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_paragate.collect import Collecting
-    from pytest_paragate.options import Settings
     from pytest_paragate.run.command import CommandRunner
     from pytest_paragate.run.results import Results
     from pytest_paragate.session import GateSession
+    from pytest_paragate.settings import Settings
 
 MARK_HELP = (
     "paragate(agent, needs, after, when, reads, writes, uses, exclusive, cpus, timeout, …): "
@@ -44,8 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
         options.refuse_without_gate(config)
         return
     from pytest_paragate.collect import COLLECTING, Collecting
+    from pytest_paragate.settings import settings
 
-    found = options.settings(config)
+    found = settings(config)
     # pytest-xdist's own session must not take over; its options keep their meaning.
     config.pluginmanager.set_blocked("dsession")
     config.pluginmanager.set_blocked("terminaldistreporter")

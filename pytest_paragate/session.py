@@ -12,8 +12,8 @@ import pytest
 
 from pytest_paragate.collect import collected
 from pytest_paragate.model import ParagateError
-from pytest_paragate.options import Settings
 from pytest_paragate.run import zygote
+from pytest_paragate.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_paragate.verdict import GateResult

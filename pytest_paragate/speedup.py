@@ -202,10 +202,21 @@ def tune(plan: Plan) -> Plan:
     if len(kept) > MAX_TUNED_ITEMS or 2 * known < len(kept):
         return plan
     search = _Search(small)
-    if search.best.makespan_s < MIN_TUNED_S:
+    before_s = search.best.makespan_s
+    effort_s = min(MAX_TUNING_S, TUNED_SHARE * before_s)
+    if before_s < MIN_TUNED_S:
         return plan
-    effort_s = min(MAX_TUNING_S, TUNED_SHARE * search.best.makespan_s)
     search.run(int(effort_s / (REPLAY_S * (len(kept) + 8))))
+    if search.best.makespan_s == before_s:
+        return plan
+    tuned = _applied(plan, search, kept)
+    # Runs of tests are cut differently in the whole plan.
+    is_comparable = len(plan.checks) > len(kept) and 2 * len(plan.checks) * REPLAY_S < effort_s
+    return plan if is_comparable and simulate(tuned).makespan_s > simulate(plan).makespan_s else tuned
+
+
+def _applied(plan: Plan, search: _Search, kept: Sequence[int]) -> Plan:
+    """The plan with what the search found for its condensed form."""
     priority = list(plan.priority)
     for i, original in enumerate(kept):
         priority[original] = search.best_order.priority[i]
@@ -214,8 +225,7 @@ def tune(plan: Plan) -> Plan:
     for one, other in sorted(search.best_order.ways):
         until_s = start_of[other] + TOLERANCE * search.best.makespan_s
         ways[kept[one]].append(GiveWay(other=kept[other], until_s=until_s))
-    gives_way = {one: tuple(others) for one, others in ways.items()}
-    return replace(plan, priority=tuple(priority), gives_way=gives_way)
+    return replace(plan, priority=tuple(priority), gives_way={one: tuple(found) for one, found in ways.items()})
 
 
 def _condensed(plan: Plan) -> tuple[Plan, list[int]]:

@@ -8,14 +8,14 @@ import pytest
 
 from pytest_paragate import options
 from pytest_paragate.model import BUILTIN_AGENTS
-from pytest_paragate.options import Settings
+from pytest_paragate.settings import Settings, cpu_count, settings
 
 
 def settings_of(pytester: pytest.Pytester, *arguments: str, ini: str = "") -> Settings:
     if ini:
         pytester.makeini(f"[pytest]\n{ini}")
     config = pytester.parseconfigure("--paragate", *arguments)
-    return options.settings(config)
+    return settings(config)
 
 
 def test_defaults(pytester: pytest.Pytester) -> None:
@@ -27,7 +27,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
 def test_slots_on_the_command_line_go_over_those_in_the_ini_file(pytester: pytest.Pytester) -> None:
     ini = "paragate_slots =\n    debugger=2\n    writer=3, reader=auto\nparagate_agents = poet\n"
     found = settings_of(pytester, "--paragate-slots=debugger=4,painter=1", "--paragate-slots", "writer=5", ini=ini)
-    assert found.slots == {"debugger": 4, "writer": 5, "reader": options.cpu_count(), "painter": 1}
+    assert found.slots == {"debugger": 4, "writer": 5, "reader": cpu_count(), "painter": 1}
     assert found.known_agents == (*BUILTIN_AGENTS, "poet", "writer", "reader", "painter")
 
 
@@ -38,7 +38,7 @@ def test_other_settings_on_the_command_line_go_over_those_in_the_ini_file(pytest
     found = settings_of(pytester, ini=ini)
     assert (found.workers, found.timeout_s, found.cpus, found.resources) == ("popen", 120.0, 3, {"db": 3, "gpu": 1})
     found = settings_of(pytester, "--paragate-workers=fork", "--paragate-timeout=1s", "--paragate-cpus=auto")
-    assert (found.workers, found.timeout_s, found.cpus) == ("fork", 1.0, options.cpu_count())
+    assert (found.workers, found.timeout_s, found.cpus) == ("fork", 1.0, cpu_count())
 
 
 def test_words_of_pytest_and_xdist_keep_their_meaning(pytester: pytest.Pytester) -> None:
@@ -51,7 +51,7 @@ def test_words_of_pytest_and_xdist_keep_their_meaning(pytester: pytest.Pytester)
 
 
 def test_n_auto_is_the_number_of_cpus_and_zero_is_not_given(pytester: pytest.Pytester) -> None:
-    assert settings_of(pytester, "-n", "auto").slots == {"test-runner": options.cpu_count()}
+    assert settings_of(pytester, "-n", "auto").slots == {"test-runner": cpu_count()}
     assert settings_of(pytester, "-n", "0").slots == {}
 
 
@@ -69,7 +69,7 @@ def test_the_json_path_is_relative_to_the_current_folder(pytester: pytest.Pytest
 def test_the_plan_implies_the_gate(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfigure("--paragate-plan")
     assert options.is_on(config)
-    assert options.settings(config).plan_only
+    assert settings(config).plan_only
 
 
 WRONG = [

@@ -106,7 +106,7 @@ def test_the_limit_names_what_sets_it(plan: Plan, wall_s: float, bound: str, lab
 
 
 def test_a_limit_names_few_items_of_many() -> None:
-    plan = plan_of(*(check(f"c{i}") for i in range(50)), durations={"c7": 9})
+    plan = plan_of(*(check(f"c{i}") for i in range(50)), durations={**{f"c{i}": 1 for i in range(50)}, "c7": 9})
     assert limit(plan).by[0] == "conftest.py::c7"
     assert len(limit(plan).by) == speedup.MAX_NAMED
 
@@ -145,25 +145,30 @@ def waiting_pays_off() -> Plan:
         check("late", needs="head"),
         check("tail", needs="late", agent="debugger"),
         check("early"),
-        durations={"head": 1, "late": 2, "tail": 10, "early": 8},
+        check("tick", agent="refactorer"),
+        durations={"head": 1, "late": 2, "tail": 10, "early": 8, "tick": 5},
     )
+
+
+LATE, EARLY = 1, 3
 
 
 def test_tuning_leaves_a_slot_idle_where_that_pays_off() -> None:
     plan, tuned = waiting_pays_off(), tune(waiting_pays_off())
     assert simulate(plan).makespan_s == 20
     assert simulate(tuned).makespan_s == 13
-    assert names_in_order(plan, simulate(tuned)) == ["head", "late", "tail", "early"]
+    assert names_in_order(plan, simulate(tuned)) == ["head", "tick", "late", "tail", "early"]
 
 
 def test_a_slot_does_not_stay_idle_for_much_longer_than_foreseen() -> None:
     tuned = tune(waiting_pays_off())
-    (way,) = tuned.gives_way[3]
+    (way,) = tuned.gives_way[EARLY]
+    assert way.other == LATE
     assert 1 < way.until_s < 3
-    many = plan_of(*tuned.checks, check("tick", agent="refactorer"))
-    late = [30.0, 2.0, 10.0, 8.0]
-    assert simulate(tuned, late).makespan_s == 42
-    assert len(many.checks) == 5
+    on_time = {i: start_s for i, _, start_s, _ in simulate(tuned).starts}
+    delayed = [30.0, 2.0, 10.0, 8.0, 5.0]
+    too_late = {i: start_s for i, _, start_s, _ in simulate(tuned, delayed).starts}
+    assert (on_time[EARLY], too_late[EARLY]) == (3, 5)
 
 
 def test_tuning_is_the_same_every_time() -> None:

@@ -10,10 +10,10 @@ Starting a worker returns at once; messages sent before it is up are delivered w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -225,13 +225,13 @@ class PopenWorker(_Connected):
     def __init__(self, worker_id: str, inbox: Inbox) -> None:
         super().__init__(worker_id, inbox)
         self._process: Any = None
-        self._is_connected = self._is_killed = False
+        self._is_kept = self._is_connected = self._is_killed = False
 
-    def adopt(self, gateway: execnet.Gateway, task: str) -> None:
-        """Take the gateway that was started for this worker; it is let go if the worker was killed meanwhile."""
+    def adopt(self, gateway: execnet.Gateway, task: str, *, is_kept: bool) -> None:
+        """Take the gateway that was started for this worker, below a keeper or not, unless it was killed meanwhile."""
         with self._lock:
-            self._process, self._is_connected = getattr(gateway._io, "popen", None), True
-            is_killed = self._is_killed
+            self._process, self._is_kept = getattr(gateway._io, "popen", None), is_kept
+            self._is_connected, is_killed = True, self._is_killed
         if is_killed:
             self._kill_process()
             gateway.exit()
@@ -253,15 +253,13 @@ class PopenWorker(_Connected):
         process = self._process
         if process is None or process.poll() is not None:
             return
-        try:
-            if linux.has_pidfd():
-                process.terminate()  # its keeper, which kills everything below it
-            elif hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        except OSError:
-            pass  # it ended meanwhile
+        if self._is_kept:
+            process.terminate()  # the keeper kills everything below it
+            return
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for pid in linux.descendants(process.pid):
+                os.kill(pid, signal.SIGKILL)
+        process.kill()
 
     def _wait(self) -> None:
         self.gone(self._process.wait())
@@ -310,16 +308,16 @@ class PopenLauncher:
     def _start(self, worker: PopenWorker, slot: str) -> None:
         try:
             gateway = self._make_gateway(slot)
+            is_kept = gateway is None and linux.has_pidfd()
             if gateway is None:
-                gateway = self._kept_gateway(f"popen//id={worker.id}//execmodel=main_thread_only")
-            worker.adopt(gateway, self._task)
+                spec = f"popen//id={worker.id}//execmodel=main_thread_only"
+                gateway = self._kept_gateway(spec) if is_kept else self._group.makegateway(spec)
+            worker.adopt(gateway, self._task, is_kept=is_kept)
         except Exception as problem:
             worker.gone(None, f"its gateway could not be started: {problem}")
 
     def _kept_gateway(self, spec_text: str) -> execnet.Gateway:
-        """A fresh interpreter, where the system allows it below a keeper."""
-        if not linux.has_pidfd():
-            return self._group.makegateway(spec_text)
+        """A fresh interpreter below a keeper."""
         from execnet.gateway_bootstrap import bootstrap
         from execnet.gateway_io import Popen2IOMaster, popen_args
         from execnet.xspec import XSpec

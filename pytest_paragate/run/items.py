@@ -5,7 +5,8 @@ Rules
   stand-in that keeps module and session fixtures alive. When a real next item turns out to need less, what is no longer
   needed is torn down then, and an error there is blamed on the item that ended before.
 - A function check is torn down completely, so that processes it leaves behind are known to be leaks. What it changed in
-  the process (folder, environment, standard streams, threads) is reported, and the controller replaces the worker.
+  the process (folder, environment, standard streams, signals, limits, threads) is reported, and the controller
+  replaces the worker.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -25,6 +27,11 @@ import pytest
 
 from pytest_paragate.run import inherit, linux
 from pytest_paragate.run.worker import Message, StopRequested, Worker
+
+if sys.platform != "win32":
+    import resource
+
+    _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
 # Processes that the standard library keeps for this one as long as it lives.
 _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
@@ -158,6 +165,7 @@ class ItemRunner:
             self._tear_down_for(None)
         if before is not None:
             done.leaked = _end_leaked(before.children, is_allowed=context.leaks == "allow")
+            self._worker.allow(leak["pid"] for leak in done.leaked if not leak["killed"])
             done.changed = before.changes()
         done.reports, done.stopped, done.commands = self._reports, self._worker.was_stopped, context.commands
         self._worker.send({"say": "item", "index": index, **asdict(done)})
@@ -197,6 +205,8 @@ class _ProcessState:
     folder: str | None
     environment: dict[str, str]
     streams: tuple[object, ...]
+    signals: tuple[object, ...]
+    limits: tuple[object, ...]
     threads: int
     children: frozenset[int]
 
@@ -208,6 +218,8 @@ class _ProcessState:
             folder=_folder(),
             environment=environment,
             streams=tuple(_stream(descriptor) for descriptor in (0, 1, 2)),
+            signals=_signals(),
+            limits=_limits(),
             threads=threading.active_count(),
             children=frozenset(linux.children(os.getpid())),
         )
@@ -220,6 +232,8 @@ class _ProcessState:
                 ("current folder", self.folder, now.folder),
                 ("environment", self.environment, now.environment),
                 ("standard streams", self.streams, now.streams),
+                ("signal handling", self.signals, now.signals),
+                ("limits", self.limits, now.limits),
             )
             if before != after
         ] + (["running threads"] if now.threads > self.threads else [])
@@ -262,6 +276,25 @@ def _stream(descriptor: int) -> object:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _signals() -> tuple[object, ...]:
+    """What signals do, and whether an alarm was going to ring."""
+    handlers = tuple(signal.getsignal(number) for number in signal.valid_signals())
+    if sys.platform == "win32":
+        return handlers
+    # Switched off while looking: one that a check forgot must not ring for whoever is next.
+    timers = tuple(signal.setitimer(timer, 0)[0] > 0 for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL))
+    return *handlers, *timers, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def _limits() -> tuple[object, ...]:
+    """What the system lets this process and its children do: the mode of new files, priority, resources."""
+    mask = os.umask(0o077)  # there is no way to ask without setting it
+    os.umask(mask)
+    if sys.platform == "win32":
+        return (mask,)
+    return mask, os.getpriority(os.PRIO_PROCESS, 0), tuple(resource.getrlimit(limit) for limit in _LIMITS)
 
 
 def _cpu_s() -> float:

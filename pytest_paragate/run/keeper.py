@@ -18,16 +18,17 @@ import select
 import signal
 import sys
 import time
-from typing import NoReturn
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, NoReturn
 
-if __name__ == "__main__":
+if TYPE_CHECKING or __name__ != "__main__":
+    from pytest_paragate.run import linux
+else:
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import linux
-else:
-    from pytest_paragate.run import linux
 
 # In the worker's environment: the descriptor on which it names processes that may live on, one pid to a line.
-ALLOW_VARIABLE = "PARAGATE_KEEPER_FD"
+_ALLOW_VARIABLE = "PARAGATE_KEEPER_FD"
 # How long the clean-up goes on killing processes that keep forking, seconds.
 _KILL_EVERYTHING_S = 1.5
 
@@ -39,6 +40,15 @@ class _ToldToEnd(BaseException):
 def command_line(worker: list[str]) -> list[str]:
     """What to start in place of ``worker``, which begins with the path of a Python interpreter."""
     return [worker[0], "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *worker]
+
+
+def descriptor(environment: MutableMapping[str, str]) -> int | None:
+    """Take the descriptor out of a worker's environment, for this process alone; None without a keeper."""
+    text = environment.pop(_ALLOW_VARIABLE, "")
+    if not text.isdigit():
+        return None
+    os.set_inheritable(int(text), False)
+    return int(text)
 
 
 def keep(controller: int, command: list[str]) -> NoReturn:
@@ -80,7 +90,7 @@ def _become_worker(command: list[str], fd: int) -> NoReturn:
     for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)
     os.set_inheritable(fd, True)
-    os.environ[ALLOW_VARIABLE] = str(fd)
+    os.environ[_ALLOW_VARIABLE] = str(fd)
     try:
         # Should the keeper itself be killed, at least its worker goes with it.
         linux.die_with_parent()

@@ -307,11 +307,12 @@ class Loop:
         assert seat.worker is not None
         verdict = replace(verdict, slot=str(seat.slot), worker=seat.worker.id)
         self._release(seat, index)
-        if (message.get("stopped") and message["say"] == "item") or message.get("changed"):
-            self._retire(seat)
+        # Before its worker can end, with which goes everything that is not known to be allowed.
         allowed = [leak.pid for leak in verdict.leaked if not leak.killed]
         if allowed:
             self._launcher.allow(allowed)
+        if (message.get("stopped") and message["say"] == "item") or message.get("changed"):
+            self._retire(seat)
         self._settle(index, verdict, reports)
         if message.get("ended_session") and check.kind == "test":
             self._session_ended(message["ended_session"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,8 +54,10 @@ def of_item(check: Check, message: Message, order: Order | None, *, gate_started
     commands = message["commands"]
     leaks = [*message["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
     leaked = tuple(Leaked(**leak) for leak in leaks)
-    if message["stopped"]:
-        ended = _of_order(check, order or Order(reason="told to end", is_timeout=False), returncode=0)
+    if message["stopped"] and order is None:
+        ended = ending.of_command(returncode=-signal.SIGTERM, timed_out=False, stop_reason=None, timeout_s=None)
+    elif message["stopped"] and order is not None:
+        ended = _of_order(check, order, returncode=0)
     elif message["ended_session"]:
         text = message["ended_session"][1]
         ended = ending.Ending(outcome=Outcome.FAILED, summary=text, reason=f"asked to end the session: {text}")

@@ -32,11 +32,12 @@ connection ends, whatever runs is killed and the process goes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -83,6 +84,7 @@ class Worker:
         self._pending: Message = {}
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._run_items: Callable[[Message], None] | None = None
+        self._keeper_fd = keeper.descriptor(os.environ)
 
     def send(self, message: Message) -> None:
         """Tell the controller; without a connection to it there is nothing left to do here."""
@@ -169,10 +171,17 @@ class Worker:
             )
         finally:
             self._is_command_running = False
+        self.allow(leak.pid for leak in done.leaked if not leak.killed)
         if done.stopped:
             self._is_item_running, self.was_stopped = False, True
             raise StopRequested("told to end")
         return done
+
+    def allow(self, pids: Iterable[int]) -> None:
+        """Let these processes outlive the worker; a forked one's are named to the fork server by the controller."""
+        if self._keeper_fd is not None:
+            with contextlib.suppress(OSError):  # a check closed it
+                os.write(self._keeper_fd, "".join(f"{pid}\n" for pid in pids).encode())
 
     def stream(self, name: str, data: bytes) -> None:
         self.send({"say": "output", "index": self.current, "stream": name, "data": data})
@@ -200,6 +209,7 @@ class Worker:
         except OSError as problem:  # no such program or folder, or no room for its output
             self.send({"say": "cannot", "index": index, "why": str(problem)})
         else:
+            self.allow(leak.pid for leak in done.leaked if not leak.killed)
             self.send({"say": "command", "index": index, **completed_data(done), **_logged(done)})
         finally:
             self._end()

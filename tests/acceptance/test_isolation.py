@@ -82,7 +82,7 @@ def kills_worker():
 @check("f-terminates-itself")
 def terminates_itself():
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(60)
+    time.sleep(300)
 
 @check("f-hangs", timeout=0.5)
 def hangs():
@@ -147,12 +147,7 @@ def leaves_daemon():
 
 @check("f-leaves-grandchild")
 def leaves_grandchild():
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            os.execvp("sleep", ["sleep", "313"])
-        os._exit(0)
-    os.wait()
+    subprocess.run(["setsid", "sh", "-c", "sleep 313 & exit 0"])
 
 @check("f-fails-on-leak", leaks="fail")
 def fails_on_leak():
@@ -263,7 +258,7 @@ EXPECTED: dict[str, tuple[str, int | None, str | None]] = {
     "f-bytes": ("failed", None, "after bytes"),
     "f-floods": ("passed", None, None),
     "f-closes-own": ("crashed", 97, "file descriptors"),
-    "f-closes-standard": ("error", None, ""),
+    "f-closes-standard": ("passed", None, None),
     "f-leaves-child": ("passed", None, None),
     "f-leaves-daemon": ("passed", None, None),
     "f-leaves-grandchild": ("passed", None, None),

@@ -1,0 +1,267 @@
+"""What the user has set for a run, read once from options and ini into :class:`Settings`.
+
+Command line over ini over default. Whatever cannot be meant is refused as :class:`pytest.UsageError` before anything is
+collected. Of pytest-xdist's ``--dist``, ``no``, ``load`` and ``worksteal`` are accepted and change nothing, since they
+promise nothing about which tests share a worker; the others promise what is not kept yet, and are refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pytest
+
+from pytest_paragate.keys import ValueRefusedError, check_agent_name, parse_count, parse_duration, shown
+from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
+from pytest_paragate.options import OTHERS
+
+Workers = Literal["auto", "fork", "popen"]
+T = TypeVar("T")
+
+_WORKERS: tuple[Workers, ...] = ("auto", "fork", "popen")
+_HARMLESS_DIST = ("no", "load", "worksteal")
+_INI = "setting `{}`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that the user can set for a run.
+
+    ``slots`` holds the agent types that were named; every other one has ``default_slots``. ``timeout_s`` is the time
+    limit of checks and tests that set none. ``cpus`` is the machine's CPU budget, None for no budget. ``maxfail`` 0
+    means "no limit". ``numprocesses`` is pytest-xdist's ``-n`` after ``--maxprocesses``, None when it was not given.
+    """
+
+    slots: Mapping[str, int] = field(default_factory=dict)
+    default_slots: int = 1
+    workers: Workers = "auto"
+    timeout_s: float | None = None
+    cpus: int | None = None
+    resources: Mapping[str, int] = field(default_factory=dict)
+    agents: tuple[str, ...] = ()
+    json_path: Path | None = None
+    plan_only: bool = False
+    maxfail: int = 0
+    numprocesses: int | None = None
+    maxprocesses: int | None = None
+    max_worker_restart: int | None = None
+    testrunuid: str | None = None
+    streams_output: bool = False
+
+    @property
+    def known_agents(self) -> tuple[str, ...]:
+        """The agent types that a check may name."""
+        return tuple(dict.fromkeys((*BUILTIN_AGENTS, *self.agents, *self.slots)))
+
+    def slots_of(self, agent: str) -> int:
+        """How many checks of that agent type may run at the same time."""
+        return self.slots.get(agent, self.default_slots)
+
+
+SETTINGS = pytest.StashKey[Settings]()
+
+
+def settings(config: pytest.Config) -> Settings:
+    """The settings of this run.
+
+    Raises:
+        pytest.UsageError: saying which option or setting is wrong and what to write instead.
+    """
+    known = config.stash.get(SETTINGS, None)
+    if known is None:
+        try:
+            known = config.stash[SETTINGS] = _read(config)
+        except OptionError as problem:
+            raise pytest.UsageError(str(problem)) from None
+    return known
+
+
+def cpu_count() -> int:
+    """The CPUs that this process may use."""
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+def _read(config: pytest.Config) -> Settings:
+    _refuse_unsupported(config)
+    numprocesses = _numprocesses(config)
+    from_ini = _pairs(config.getini("paragate_slots"), _INI.format("paragate_slots"), _slots_or_auto)
+    from_line = _pairs(config.getoption("paragate_slots") or [], "--paragate-slots", _slots_or_auto)
+    if numprocesses is not None:
+        if from_line.get(DEFAULT_AGENT, numprocesses) != numprocesses:
+            raise OptionError(
+                f"says {DEFAULT_AGENT}={from_line[DEFAULT_AGENT]}, and -n says {numprocesses}",
+                where="--paragate-slots",
+                hint=f"give one of the two; -n N is --paragate-slots {DEFAULT_AGENT}=N",
+            )
+        from_line[DEFAULT_AGENT] = numprocesses
+    agents = tuple(
+        _understood(_INI.format("paragate_agents"), partial(check_agent_name, agent, "an agent type"))
+        for line in _lines(config.getini("paragate_agents"), _INI.format("paragate_agents"))
+        for agent in line
+    )
+    return Settings(
+        slots={**from_ini, **from_line},
+        workers=_workers(config),
+        timeout_s=_first_given(config, "paragate_timeout", lambda value: parse_duration(value, "the time limit")),
+        cpus=_first_given(config, "paragate_cpus", lambda value: _number_or_auto(value, "the CPU budget")),
+        resources=_pairs(
+            config.getini("paragate_resources"), _INI.format("paragate_resources"), _number, is_agent=False
+        ),
+        agents=agents,
+        json_path=_json_path(config),
+        plan_only=bool(config.getoption("paragate_plan")),
+        maxfail=int(config.getoption("maxfail", 0) or 0),
+        numprocesses=numprocesses,
+        maxprocesses=config.getoption("maxprocesses", None),
+        max_worker_restart=_max_worker_restart(config),
+        testrunuid=config.getoption("testrunuid", None),
+        streams_output=config.getoption("capture", "fd") == "no",
+    )
+
+
+def _refuse_unsupported(config: pytest.Config) -> None:
+    if config.getoption("paragate_retries") is not None:
+        raise OptionError("is not supported yet", where="--paragate-retries", hint="remove it")
+    for option, name in (("--pdb", "usepdb"), ("--trace", "trace")):
+        if config.getoption(name, False):
+            hint = "debug the one test without --paragate, as in pytest --pdb path::test"
+            raise OptionError("cannot be used with --paragate, which runs in workers", where=option, hint=hint)
+    dist = config.getoption("dist", "no")
+    if dist not in _HARMLESS_DIST:
+        hint = "remove it; -n N and --paragate-slots say how many tests run at the same time"
+        raise OptionError(f"{dist} is not supported yet with --paragate", where="--dist", hint=hint)
+    # pytest-xdist itself fills `tx` in from -n.
+    for option, name in (("--tx", "tx"), ("--px", "px")):
+        if config.getoption(name, None) and not (name == "tx" and config.getoption("numprocesses", None)):
+            hint = "remove it; -n N and --paragate-slots give local workers"
+            raise OptionError("is not supported yet with --paragate", where=option, hint=hint)
+
+
+def _numprocesses(config: pytest.Config) -> int | None:
+    """What -n asks for; 0 ("do not distribute") counts as not given."""
+    wanted = config.getoption("numprocesses", None)
+    if wanted in ("auto", "logical"):
+        wanted = cpu_count()
+    most = config.getoption("maxprocesses", None)
+    for option, number in (("-n", wanted), ("--maxprocesses", most)):
+        if number is not None and number < 0:
+            raise OptionError(f"cannot be {number}: it must be 0 or more", where=option)
+    if not wanted:
+        return None
+    return min(wanted, most) if most else int(wanted)
+
+
+def _max_worker_restart(config: pytest.Config) -> int | None:
+    given = config.getoption("maxworkerrestart", None)
+    if given is None:
+        return None
+    if not str(given).isdecimal():
+        raise OptionError(f"cannot be {shown(given)}: it must be a number, 0 or more", where="--max-worker-restart")
+    return int(given)
+
+
+def _workers(config: pytest.Config) -> Workers:
+    def parse(value: str) -> Workers:
+        for kind in _WORKERS:
+            if kind == value:
+                return kind
+        guess = nearest(value, _WORKERS)
+        hint = f"did you mean {guess}?" if guess else None
+        raise ValueRefusedError(
+            f"the kind of workers cannot be {shown(value)}: it is one of {', '.join(_WORKERS)}", hint
+        )
+
+    return _first_given(config, "paragate_workers", parse) or "auto"
+
+
+def _json_path(config: pytest.Config) -> Path | None:
+    given = config.getoption("paragate_json")
+    if given is None:
+        return None
+    path = Path(os.path.abspath(config.invocation_params.dir / given))
+    what = None
+    if not given.strip():
+        what = "needs a path"
+    elif path.is_dir() or given.endswith(("/", os.sep)):
+        what = f"cannot be {shown(given)}: it is a folder"
+    elif not path.parent.is_dir():
+        what = f"cannot be {shown(given)}: there is no folder {path.parent}"
+    if what:
+        raise OptionError(what, where="--paragate-json", hint="give the path of a file in a folder that exists")
+    return path
+
+
+def _first_given(config: pytest.Config, name: str, parse: Callable[[Any], T]) -> T | None:
+    """The value of the option ``name``, or else of the ini setting with that name, or None."""
+    given = config.getoption(name)
+    if given is not None:
+        return _understood(OTHERS[name], lambda: parse(given))
+    setting = config.getini(name)
+    if setting in ("", None):
+        return None
+    return _understood(_INI.format(name), lambda: parse(setting))
+
+
+def _understood(where: str, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except ValueRefusedError as problem:
+        raise OptionError(problem.what, where=where, hint=problem.hint) from None
+
+
+def _lines(lines: Iterable[object], where: str) -> Iterable[list[str]]:
+    for line in lines:
+        if not isinstance(line, str):
+            raise OptionError(f"cannot contain {shown(line)}: it is a list of texts", where=where)
+        yield [part.strip() for part in line.split(",")]
+
+
+def _pairs(
+    lines: Iterable[object], where: str, parse: Callable[[str, str], int], *, is_agent: bool = True
+) -> dict[str, int]:
+    """``NAME=N`` entries, one or more to a line."""
+    found: dict[str, int] = {}
+    form = "AGENT=N, such as test-runner=4" if is_agent else "NAME=N, such as db=3"
+    for line in lines if isinstance(lines, list) else [lines]:
+        for entry in next(iter(_lines([line], where))):
+            name, equals, number = (part.strip() for part in entry.partition("="))
+            if not equals or not name or not number:
+                raise OptionError(f"cannot be {shown(entry)}", where=where, hint=f"write {form}")
+            if is_agent:
+                _understood(where, partial(check_agent_name, name, "an agent type"))
+            if name in found:
+                raise OptionError(f"names {name} twice", where=where, hint="give it once")
+            found[name] = _understood(where, partial(parse, number, name))
+    return found
+
+
+def _slots_or_auto(text: str, agent: str) -> int:
+    return _number_or_auto(text, f"the number of slots of {agent}")
+
+
+def _number_or_auto(value: object, what: str) -> int:
+    return cpu_count() if value == "auto" else _whole(value, what, "or 'auto' for the number of CPUs")
+
+
+def _number(text: str, resource: str) -> int:
+    return _whole(text, f"the amount of {resource}", None)
+
+
+def _whole(value: object, what: str, hint: str | None) -> int:
+    number: object = value
+    if isinstance(value, str) and value.lstrip("-").isdecimal():
+        number = int(value)
+    try:
+        return parse_count(number, what)
+    except ValueRefusedError:
+        text = f"{what} cannot be {shown(value)}: it must be a whole number, 1 or more"
+        raise ValueRefusedError(f"{text}, {hint}" if hint else text) from None
