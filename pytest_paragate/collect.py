@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -24,8 +25,7 @@ COLLECTING = pytest.StashKey["Collecting"]()
 MARK = "paragate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class Collected(NamedTuple):
     """What was selected, with the items in the same order, and what was declared or collected and is left out."""
 
     selected: tuple[Check, ...]
@@ -44,6 +44,7 @@ class Collecting:
         self._config = config
         self._timeout_s = timeout_s
         self._is_lf = bool(config.getoption("lf", False))
+        self._is_stepwise = bool(config.getoption("stepwise", False))
         self.sources = Sources(config, agents)
         self._problems: list[DeclarationError] = []
         self._all: list[pytest.Item] = []
@@ -213,12 +214,14 @@ class Collecting:
             raise
 
     def look_before_lf(self, items: list[pytest.Item]) -> None:
-        """Remember what is left when only --lf has still to choose."""
+        """Remember what is left when only --lf has still to choose, and what --stepwise may have passed over."""
         self._before_lf = list(items)
+        if self._is_stepwise and items:
+            self._before_lf[:0] = takewhile(lambda item: item is not items[0], self._all)
 
     def restore_needed(self, items: list[pytest.Item]) -> None:
-        """Bring back checks that a selected one needs and that nothing but --lf left out."""
-        if not self._is_lf:
+        """Bring back checks that a selected one needs and that nothing but --lf or --stepwise left out."""
+        if not (self._is_lf or self._is_stepwise):
             return
         dropped = [item for item in self._before_lf if item not in set(items)]
         wanted = list(items)

@@ -27,7 +27,7 @@ from pytest_paragate.plan import Plan, make_plan
 from pytest_paragate.report.text import seconds
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
 from pytest_paragate.run.loop import Audience, Loop, LoopResult, LoopSettings
-from pytest_paragate.run.worker import Message
+from pytest_paragate.run.messages import Message
 from pytest_paragate.run.zygote import Zygote
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings
@@ -83,7 +83,8 @@ class Gate:
             _counted(slots, "slot"),
             self._workers,
         ]
-        if self.plan.checks and all(self.plan.is_known):
+        # What has no history (a check that was always skipped or blocked) counts as the median of its like.
+        if 2 * sum(self.plan.is_known) > len(self.plan.checks):
             parts.append(seconds(speedup.limit(self.plan).wall_s, is_estimate=True))
         return "paragate: " + ", ".join(parts)
 
@@ -200,6 +201,8 @@ def _outcome(
         return "interrupted", pytest.ExitCode.INTERRUPTED
     if missing:
         return "error", pytest.ExitCode.INTERNAL_ERROR
+    if not results:
+        return "failed", pytest.ExitCode.NO_TESTS_COLLECTED
     if loop.problems or not all(result.verdict.is_ok for result in results):
         return "failed", pytest.ExitCode.TESTS_FAILED
     return "passed", pytest.ExitCode.OK

@@ -10,7 +10,7 @@ import os
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_paragate.model import CommandSpec, Kind, nearest
 from pytest_paragate.paths import is_within, normal_path
@@ -37,8 +37,7 @@ class ValueRefusedError(ValueError):
         self.what, self.hint = what, hint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the meaning of a value depends on: the declaring file's folder, the root folder, the known agent types."""
 
     folder: str

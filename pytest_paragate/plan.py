@@ -11,7 +11,6 @@ Everything that a hundred thousand ordinary tests pass through takes linear time
 from __future__ import annotations
 
 import graphlib
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -336,7 +335,7 @@ def _expect(checks: Sequence[Check], durations: Mapping[str, float]) -> tuple[tu
     for check, known in zip(checks, is_known, strict=True):
         if known:
             samples[check.agent, check.kind, check.is_marked].append(durations[check.nodeid])
-    medians = {alike: statistics.median(values) for alike, values in samples.items()}
+    medians = {alike: _median(values) for alike, values in samples.items()}
     guesses = (UNKNOWN_TEST_S, UNKNOWN_CHECK_S)
     expected_s = tuple(
         durations[check.nodeid]
@@ -444,3 +443,10 @@ def _shared_resources(
         Resource(name=name, capacity=limits[name], amounts=tuple(sorted(set(amounts[name])))) for name in scarce
     )
     return resources, {name: i for i, name in enumerate(scarce)}
+
+
+def _median(values: list[float]) -> float:
+    """Of a non-empty list. The module ``statistics`` takes longer to import than a plan takes to make."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

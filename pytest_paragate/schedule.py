@@ -57,6 +57,8 @@ class State(enum.Enum):
     BLOCKED = "blocked"
     CANCELLED = "cancelled"
 
+    __hash__ = object.__hash__  # members are singletons, and every event looks some up
+
 
 class Turn(enum.Enum):
     """What may happen to one item."""
@@ -67,6 +69,8 @@ class Turn(enum.Enum):
     RETURNED = "returned"  # its worker died before its turn came
     BLOCKED = "blocked"  # something it needs did not pass
     DROPPED = "dropped"  # it will never start
+
+    __hash__ = object.__hash__
 
 
 MOVES = {
@@ -393,11 +397,10 @@ class Schedule:
         heapq.heappush(self._exclusive if item.exclusive else self._teams[item.agent].ready, self._key(check))
 
     def _must_give_way(self, check: int) -> bool:
-        others = [
-            way.other
-            for way in self._plan.gives_way.get(check, ())
-            if way.until_s > self._now_s and self._states[way.other] in UNSTARTED
-        ]
+        ways = self._plan.gives_way.get(check)
+        if not ways:
+            return False
+        others = [way.other for way in ways if way.until_s > self._now_s and self._states[way.other] in UNSTARTED]
         self._note_rivals(check, others)
         return bool(others)
 

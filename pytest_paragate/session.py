@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +68,8 @@ class GateSession:
         self._write(self.gate.header())
         self.result = self.gate.run()
         loop = self.gate.loop_result
+        if self._terminal is not None and not self._terminal._tw.width_of_current_line:
+            self._terminal._show_progress_info = False  # "[100%]" alone on a line, below that of a check
         if loop.signum == signal.SIGTERM:
             pytest.exit("terminated by SIGTERM", returncode=128 + signal.SIGTERM)
         if loop.signum is not None:
@@ -90,10 +91,11 @@ class GateSession:
         if self.result is None:
             return
         from pytest_paragate.report import summary
+        from pytest_paragate.report.text import can_show_unicode
 
         width = terminal._tw.fullwidth
         terminal.write_sep("=", "paragate")
-        for line in summary.lines(self.result, width=width, is_unicode=_is_unicode()):
+        for line in summary.lines(self.result, width=width, is_unicode=can_show_unicode(sys.stdout)):
             terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
 
     def _show_plan(self) -> None:
@@ -132,7 +134,7 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
         # An older report must not be taken for this run's.
         result = empty_result(int(session.exitstatus))
     try:
-        json_file.write(settings.json_path, json_file.as_data(replace(result, exitstatus=int(session.exitstatus))))
+        json_file.write(settings.json_path, json_file.as_data(result._replace(exitstatus=int(session.exitstatus))))
     except ParagateError as problem:
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -156,12 +158,3 @@ def _foreign_thread() -> str | None:
         if thread is not threading.main_thread() and not any(word in origin for word in _IDLE_THREADS):
             return f"thread {thread.name!r}"
     return None
-
-
-def _is_unicode() -> bool:
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    try:
-        "✓→".encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

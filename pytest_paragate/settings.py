@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import pytest
 
@@ -28,8 +27,7 @@ _HARMLESS_DIST = ("no", "load", "worksteal")
 _INI = "setting `{}`"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything that the user can set for a run.
 
     ``slots`` holds the agent types that were named; every other one has ``default_slots``. ``timeout_s`` is the time
@@ -37,12 +35,12 @@ class Settings:
     means "no limit". ``numprocesses`` is pytest-xdist's ``-n`` after ``--maxprocesses``, None when it was not given.
     """
 
-    slots: Mapping[str, int] = field(default_factory=dict)
+    slots: Mapping[str, int] = {}
     default_slots: int = 1
     workers: Workers = "auto"
     timeout_s: float | None = None
     cpus: int | None = None
-    resources: Mapping[str, int] = field(default_factory=dict)
+    resources: Mapping[str, int] = {}
     agents: tuple[str, ...] = ()
     json_path: Path | None = None
     plan_only: bool = False

@@ -6,7 +6,7 @@ A command that needs a shell is refused, never guessed at: ``ruff check > log`` 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _VARIABLE = re.compile(r"\$[A-Za-z_({?@*#!$0-9-]")
@@ -18,8 +18,7 @@ _OPERATORS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a command cannot be split; ``why`` continues "the command …"."""
 
     why: str

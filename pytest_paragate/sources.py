@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -25,8 +25,7 @@ from pytest_paragate.model import Check, DeclarationError, Place
 CHECKS_HOOK = "pytest_paragate_checks"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class Declared(NamedTuple):
     """A check before pytest has made items of it; ``check.name`` is its family. Functions only: ``function``."""
 
     check: Check

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_paragate.plan import GiveWay, Plan
 from pytest_paragate.schedule import Begin, Command, Finished, Schedule, Slot, Start
+from pytest_paragate.tuning import Search
 from pytest_paragate.verdict import Limit
 
 MAX_NAMED = 5
@@ -201,7 +201,7 @@ def tune(plan: Plan) -> Plan:
     known = sum(plan.is_known[i] for i in kept)
     if len(kept) > MAX_TUNED_ITEMS or 2 * known < len(kept):
         return plan
-    search = _Search(small)
+    search = Search(small, simulate, good_enough_s=limit(small).wall_s * GOOD_ENOUGH)
     before_s = search.best.makespan_s
     effort_s = min(MAX_TUNING_S, TUNED_SHARE * before_s)
     if before_s < MIN_TUNED_S:
@@ -215,7 +215,7 @@ def tune(plan: Plan) -> Plan:
     return plan if is_comparable and simulate(tuned).makespan_s > simulate(plan).makespan_s else tuned
 
 
-def _applied(plan: Plan, search: _Search, kept: Sequence[int]) -> Plan:
+def _applied(plan: Plan, search: Search, kept: Sequence[int]) -> Plan:
     """The plan with what the search found for its condensed form."""
     priority = list(plan.priority)
     for i, original in enumerate(kept):
@@ -265,158 +265,3 @@ def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
         claims=tuple(plan.claims[i] for i in kept),
     )
     return small, kept
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What a search changes: who goes first, and who gives way to whom."""
-
-    priority: tuple[float, ...]
-    ways: frozenset[tuple[int, int]] = frozenset()
-
-
-class _Search:
-    """Looks for priorities that make a plan shorter."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.best_order = _Order(plan.priority)
-        self.best = simulate(plan)
-        self._replays = 0
-        self._good_enough_s = limit(plan).wall_s * GOOD_ENOUGH
-        self._state = 1
-
-    def run(self, replays: int) -> None:
-        self._replays = replays
-        self._try_rules()
-        self._move_items()
-
-    @property
-    def _is_over(self) -> bool:
-        return self._replays <= 0 or self.best.makespan_s <= self._good_enough_s
-
-    def _random(self, below: int) -> int:
-        """A number from 0, from the linear congruential sequence that Knuth gives for MMIX."""
-        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
-        return (self._state >> 33) % below
-
-    def _replay(self, order: _Order) -> Simulated:
-        self._replays -= 1
-        ways: dict[int, list[GiveWay]] = defaultdict(list)
-        for one, other in order.ways:
-            ways[one].append(GiveWay(other=other, until_s=math.inf))
-        run = simulate(
-            replace(
-                self.plan,
-                priority=order.priority,
-                gives_way={one: tuple(others) for one, others in ways.items()},
-            )
-        )
-        if run.makespan_s < self.best.makespan_s:
-            self.best, self.best_order = run, order
-        return run
-
-    def _try_rules(self) -> None:
-        """Exclusive items by their remaining path; then back and forth between the plan and its reverse.
-
-        What ends late in the reverse should start early, and the other way round (Li and Willis, 1992).
-        """
-        plan = self.plan
-        if any(check.exclusive for check in plan.checks) and not self._is_over:
-            self._replay(_Order(plan.remaining_s))
-        reverse = replace(
-            plan,
-            needs=plan.dependents,
-            after=((),) * len(plan.checks),
-            dependents=tuple((*needs, *after) for needs, after in zip(plan.needs, plan.after, strict=True)),
-            order=tuple(reversed(plan.order)),
-        )
-        run = self.best
-        for _ in range(4):
-            if self._is_over:
-                return
-            backward = simulate(replace(reverse, priority=self._ends(run)))
-            self._replays -= 1
-            run = self._replay(_Order(self._ends(backward)))
-
-    def _ends(self, run: Simulated) -> tuple[float, ...]:
-        ends = [0.0] * len(self.plan.checks)
-        for check, _, _, end_s in run.starts:
-            ends[check] = end_s
-        return tuple(ends)
-
-    def _move_items(self) -> None:
-        """Change the order along critical chains, and now and then anywhere; keep what does little harm."""
-        run, order = self.best, self.best_order
-        while not self._is_over:
-            moved = self._changed(run, order)
-            other = self._replay(moved)
-            if other.makespan_s <= run.makespan_s * (1.0 if self._random(8) else 1.02):
-                run, order = other, moved
-            elif not self._random(50):
-                run, order = self.best, self.best_order
-
-    def _changed(self, run: Simulated, order: _Order) -> _Order:
-        pair = self._critical_pair(run) if self._random(4) else None
-        if pair is None:
-            count = len(order.priority)
-            return self._promoted(run, order, self._random(count), self._random(count))
-        late, early = pair
-        if order.ways and not self._random(6):
-            ways = sorted(order.ways)
-            return _Order(order.priority, order.ways - {ways[self._random(len(ways))]})
-        is_first_already = (-order.priority[late], late) < (-order.priority[early], early)
-        if not is_first_already:
-            return self._promoted(run, order, late, early)
-        # It was not ready in time, so the slot would have to be kept for it.
-        if self.plan.is_pooled[late] or self.plan.is_pooled[early] or self._waits_for(late, early, order.ways):
-            return self._promoted(run, order, late, early)
-        return _Order(order.priority, order.ways | {(early, late)})
-
-    def _waits_for(self, one: int, other: int, ways: frozenset[tuple[int, int]]) -> bool:
-        """Whether one waits for the other in any way, now that some give way."""
-        behind: dict[int, list[int]] = defaultdict(list)
-        for giving, given in ways:
-            behind[giving].append(given)
-        seen, left = {one}, [one]
-        while left:
-            check = left.pop()
-            for before in (*self.plan.needs[check], *self.plan.after[check], *behind[check]):
-                if before == other:
-                    return True
-                if before not in seen:
-                    seen.add(before)
-                    left.append(before)
-        return False
-
-    def _promoted(self, run: Simulated, order: _Order, check: int, before: int) -> _Order:
-        ranking = sorted(range(len(order.priority)), key=lambda i: (-order.priority[i], i))
-        ranking.remove(check)
-        ranking.insert(ranking.index(before) if before != check else 0, check)
-        step = run.makespan_s / len(ranking)
-        priority = [0.0] * len(ranking)
-        for rank, i in enumerate(ranking):
-            priority[i] = step * (len(ranking) - rank)
-        while ranking and self.plan.checks[ranking[-1]].exclusive:
-            priority[ranking.pop()] = 0.0
-        return _Order(tuple(priority), order.ways)
-
-    def _critical_pair(self, run: Simulated) -> tuple[int, int] | None:
-        """An item of a critical chain and one that it had to wait for although it does not need it."""
-        ending: dict[float, list[int]] = defaultdict(list)
-        start_of: dict[int, float] = {}
-        for check, _, start_s, end_s in run.starts:
-            ending[end_s].append(check)
-            start_of[check] = start_s
-        latest = ending[run.makespan_s]
-        check = latest[self._random(len(latest))]
-        pairs: list[tuple[int, int]] = []
-        while True:
-            before = [other for other in ending.get(start_of[check], ()) if start_of[other] < start_of[check]]
-            if not before:
-                break
-            other = before[self._random(len(before))]
-            if other not in self.plan.needs[check] and other not in self.plan.after[check]:
-                pairs.append((check, other))
-            check = other
-        return pairs[self._random(len(pairs))] if pairs else None

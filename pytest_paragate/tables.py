@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_paragate.declare import Declaration
 from pytest_paragate.keys import ValueRefusedError, shown
@@ -17,8 +17,7 @@ from pytest_paragate.model import Place, nearest
 _SETTINGS = ("agents", "cpus", "resources", "slots", "timeout", "workers")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(NamedTuple):
     """What was found: checks by name, and problems that belong to no check."""
 
     declarations: tuple[tuple[str, Declaration], ...] = ()

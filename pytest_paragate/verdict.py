@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pytest_paragate.model import Kind
 
@@ -40,8 +40,7 @@ class Outcome(str, enum.Enum):
         return self not in (Outcome.PASSED, Outcome.SKIPPED, Outcome.BLOCKED, Outcome.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaked:
+class Leaked(NamedTuple):
     """A process that a check left behind. ``killed`` is false only under ``leaks="allow"``."""
 
     pid: int
@@ -94,7 +93,7 @@ class Verdict:
         """Builtin types only, for a gateway or JSON; :meth:`from_dict` reads it back."""
         data = asdict(self)
         data["outcome"] = self.outcome.value
-        data["leaked"] = [asdict(process) for process in self.leaked]
+        data["leaked"] = [process._asdict() for process in self.leaked]
         data["counts"] = dict(self.counts)
         return data
 
@@ -107,8 +106,7 @@ class Verdict:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """A verdict together with what it is about, as every report needs it."""
 
     nodeid: str
@@ -120,8 +118,7 @@ class CheckResult:
     is_marked: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(NamedTuple):
     """The least wall time that these checks can take with these slots, and the node ids that set it."""
 
     wall_s: float
@@ -130,8 +127,7 @@ class Limit:
     label: str  # for people: "debugger: leaks", "critical path: build, bench"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerRecord:
+class WorkerRecord(NamedTuple):
     """One worker that was started, for reports."""
 
     id: str
@@ -141,8 +137,7 @@ class WorkerRecord:
     restarts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult:
+class GateResult(NamedTuple):
     """The whole run as it is reported. ``results`` holds every item, ordinary tests included, in plan order.
 
     ``sequential_s`` is what the same work takes one after another; ``basis`` names where that comes from. ``speedup``

@@ -44,7 +44,7 @@ def plan_of(*checks: Check, slots: Mapping[str, int] | None = None, **keys: Any)
 
 
 @st.composite
-def plans(draw: st.DrawFn, *, max_checks: int = 14, max_tests: int = 12) -> Plan:
+def plans(draw: st.DrawFn, *, max_checks: int = 14, max_tests: int = 12, max_exclusive: int = 14) -> Plan:
     """Any graph with slots, edges, paths, resources, a CPU budget, exclusive checks and ordinary tests."""
     count = draw(st.integers(1, max_checks))
     checks: list[Check] = []
@@ -62,7 +62,7 @@ def plans(draw: st.DrawFn, *, max_checks: int = 14, max_tests: int = 12) -> Plan
                 reads=draw(few_paths),
                 writes=draw(few_paths) if draw(st.booleans()) else (),
                 uses=draw(st.dictionaries(st.sampled_from(["db", "gpu"]), st.integers(1, 3), max_size=2)),
-                exclusive=draw(st.integers(0, 6)) == 0,
+                exclusive=i < max_exclusive and draw(st.integers(0, 6)) == 0,
                 cpus=draw(st.sampled_from([1, 1, 2])),
             )
         )

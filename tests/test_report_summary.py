@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ def check(nodeid: str, agent: str = "test-runner", outcome: str = "passed", **ve
 
 
 def a_test(nodeid: str, outcome: str = "passed", **verdict: Any) -> CheckResult:
-    return replace(check(nodeid, outcome=outcome, **verdict), kind="test", is_marked=False)
+    return check(nodeid, outcome=outcome, **verdict)._replace(kind="test", is_marked=False)
 
 
 def gate(*results: CheckResult, **values: Any) -> GateResult:

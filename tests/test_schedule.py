@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import check, ordinary, plan_of, plans
 
+from pytest_paragate import lanes
 from pytest_paragate.independence import total_uses, why_apart
-from pytest_paragate.plan import Plan
+from pytest_paragate.plan import GiveWay, Plan
 from pytest_paragate.schedule import (
     MOVES,
     Begin,
@@ -245,6 +246,17 @@ def test_a_big_claim_does_not_starve_behind_a_stream_of_small_ones() -> None:
     assert started_before < 8
 
 
+def test_an_item_that_comes_after_a_reservation_finds_its_lane_open() -> None:
+    items = [check(f"r{i}", reads=["src/a"]) for i in range(8)]
+    items += [check("w", writes=["src/"], agent="debugger"), check("v", writes=["src/"], agent="debugger", after="w")]
+    durations = {**{f"r{i}": 1.0 for i in range(8)}, "w": 5.0, "v": 1.0, "r0": 9.0, "r1": 8.0}
+    run = Runner(plan_of(*items, slots={"test-runner": 2}, durations=durations))
+    running = _started(run.begin())
+    while running:
+        running += _started(run.passed(running.pop(0)))
+    assert run.schedule.is_finished
+
+
 def _started(words: list[str]) -> list[str]:
     return [name for word in words if word.startswith("start ") for name in word.split()[1:]]
 
@@ -362,6 +374,17 @@ def test_what_is_returned_after_a_stop_is_dropped() -> None:
     assert run.stop("interrupted") == []
     assert run.returned("t1") == ["drop t1: interrupted"]
     assert run.passed("t0") == []
+
+
+def test_an_item_gives_way_until_the_other_has_started_or_never_will() -> None:
+    plan = plan_of(check("head", agent="debugger"), check("late", needs="head"), check("early"))
+    plan = replace(plan, gives_way={2: (GiveWay(other=1, until_s=100.0),)})
+    on_time, in_vain = Runner(plan), Runner(plan)
+    assert on_time.begin() == in_vain.begin() == ["start head"]
+    assert on_time.passed("head") == ["start late"]
+    assert on_time.passed("late") == ["start early"]
+    assert on_time.waited_for("early") == ["late"]
+    assert in_vain.failed("head") == ["block late by head", "start early"]
 
 
 def test_nothing_starts_before_the_beginning() -> None:
@@ -526,6 +549,50 @@ def test_whatever_happens_each_item_has_one_fate_and_nothing_overlaps_that_may_n
     plan: Plan, data: st.DataObject
 ) -> None:
     walk(plan, data, with_trouble=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plans(max_exclusive=0), st.data())
+def test_no_slot_is_idle_while_something_could_run_on_it(plan: Plan, data: st.DataObject) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanes, "PATIENCE", 10**9)  # nothing is kept free for anybody
+        schedule, running = Schedule(plan), dict[Slot, list[int]]()
+        commands = schedule.feed(Begin(at_s=0.0))
+        while True:
+            running.update({one.slot: list(one.checks) for one in commands if isinstance(one, Start)})
+            assert not [i for i in range(len(plan.checks)) if could_start(plan, schedule, running, i)]
+            if not running:
+                break
+            slot = data.draw(st.sampled_from(sorted(running)))
+            number = running[slot].pop(0)
+            if not running[slot]:
+                del running[slot]
+            commands = schedule.feed(Finished(check=number, passed=True, at_s=0.0))
+    assert schedule.is_finished
+
+
+def could_start(plan: Plan, schedule: Schedule, running: dict[Slot, list[int]], number: int) -> bool:
+    item = plan.checks[number]
+    together = [plan.checks[numbers[0]] for numbers in running.values()]
+    used = Counter(total_uses(item))
+    for other in together:
+        used.update(total_uses(other))
+    return (
+        schedule.state(number) is State.READY
+        and sum(slot.agent == item.agent for slot in running) < plan.slots[item.agent]
+        and all(why_apart(item, other, capacities=plan.capacities) is None for other in together)
+        and all(count <= plan.capacities.get(name, 1) for name, count in used.items())
+        and (plan.cpus is None or sum(other.cpus for other in (item, *together)) <= plan.cpus)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(plans(), st.data())
+def test_giving_way_to_anybody_never_stops_the_machine(plan: Plan, data: st.DataObject) -> None:
+    single = [i for i, is_pooled in enumerate(plan.is_pooled) if not is_pooled]
+    pairs = data.draw(st.lists(st.tuples(st.sampled_from(single), st.sampled_from(single)), max_size=6))
+    ways = {one: (GiveWay(other=other, until_s=data.draw(st.sampled_from([2.0, 1e9]))),) for one, other in pairs}
+    walk(replace(plan, gives_way=ways), data, with_trouble=data.draw(st.booleans()))
 
 
 @settings(max_examples=60, deadline=None)

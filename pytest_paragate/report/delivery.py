@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from pytest_paragate.model import Check
+from pytest_paragate.model import DEFAULT_AGENT, Check
 from pytest_paragate.plan import Plan
 from pytest_paragate.report import plain, pytest_reports
-from pytest_paragate.report.text import neutral
+from pytest_paragate.report.text import can_show_unicode, neutral
 from pytest_paragate.verdict import Outcome, Verdict
+
+# What was not run is no news to those who remember for the next run what failed: a cancelled check that failed earlier
+# is still to be repeated by --lf, and --stepwise goes on from what failed itself rather than from what that blocked.
+_NOT_TOLD: Mapping[Outcome, Sequence[str]] = {
+    Outcome.CANCELLED: ("lfplugin", "stepwiseplugin"),
+    Outcome.BLOCKED: ("stepwiseplugin",),
+}
 
 
 class Delivery:
@@ -22,11 +30,15 @@ class Delivery:
         self._config = session.config
         self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
         self._prints_lines = self._terminal is not None and self._config.get_verbosity() >= 0
+        if self._terminal is not None and plan.slots.get(DEFAULT_AGENT, 1) > 1:
+            # As pytest-xdist does: tests of several files take turns, and each change would be a line of its own.
+            self._terminal.showfspath = False
         self._partial: dict[tuple[int, str], bytes] = {}
 
     def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
         item, check = self._session.items[index], self._plan.checks[index]
         hook = self._config.hook
+        logreport = self._logreport_without(_NOT_TOLD.get(verdict.outcome, ()))
         if not check.is_marked and verdict.outcome is Outcome.CANCELLED:
             return  # as pytest does: tests that a stopped run did not reach, or did not let end, are not reported
         is_test = check.kind == "test"
@@ -40,7 +52,7 @@ class Delivery:
         for report in made:
             if verdict.worker is not None:
                 report.__dict__["worker_id"] = verdict.worker
-            hook.pytest_runtest_logreport(report=report)
+            logreport(report=report)
         if not check.is_marked:
             hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         else:
@@ -49,6 +61,11 @@ class Delivery:
             self._print_line(check, verdict, made)
             hook.pytest_paragate_verdict(check=check, verdict=verdict)
 
+    def _logreport_without(self, names: Sequence[str]) -> Any:
+        manager = self._config.pluginmanager
+        plugins = [plugin for name in names if (plugin := manager.getplugin(name)) is not None]
+        return manager.subset_hook_caller("pytest_runtest_logreport", plugins)
+
     def stop_wanted(self) -> str | None:
         """What plugins and pytest's own ``--stepwise`` ask for through the session."""
         return str(self._session.shouldstop or self._session.shouldfail or "") or None
@@ -56,11 +73,16 @@ class Delivery:
     def _print_line(self, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]) -> None:
         if not self._prints_lines:
             return
-        line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth)
-        self._terminal.ensure_newline()
+        line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth, is_unicode=can_show_unicode(sys.stdout))
+        self._new_line()
         self._terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
         # pytest counts as progress what it printed a letter for.
         self._terminal._progress_nodeids_reported.update(getattr(report, "id", check.nodeid) for report in reports)
+
+    def _new_line(self) -> None:
+        self._terminal.ensure_newline()
+        if self._terminal._tw.width_of_current_line:  # letters of tests without a file name in front
+            self._terminal._tw.line()
 
     def output(self, index: int, stream: str, data: bytes) -> None:
         """Whole lines, each with the check's name in front."""
@@ -72,7 +94,7 @@ class Delivery:
             self._partial[key] = rest
         name = self._plan.checks[index].name
         for line in lines:
-            self._terminal.ensure_newline()
+            self._new_line()
             self._terminal.write_line(f"{name} | {neutral(line.decode('utf-8', 'replace'))}")
 
     def warning(self, warning: Mapping[str, Any]) -> None:

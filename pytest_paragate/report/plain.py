@@ -10,8 +10,11 @@ from pytest_paragate.verdict import Outcome, Verdict
 _WIDEST_OUTCOME = max(len(outcome) for outcome in Outcome)
 
 
-def ended(check: Check, verdict: Verdict, *, width: int) -> Line:
-    """``FAILED     conftest.py::ruff  code-reviewer  4.2s  exit status 1``, cut to ``width`` columns."""
+def ended(check: Check, verdict: Verdict, *, width: int, is_unicode: bool = True) -> Line:
+    """``FAILED     conftest.py::ruff  code-reviewer  4.2s  exit status 1``, cut to ``width`` columns.
+
+    Pure ASCII unless ``is_unicode``.
+    """
     word = "advisory" if verdict.advisory else "flaky" if verdict.flaky else str(verdict.outcome)
     parts = [word.upper().ljust(_WIDEST_OUTCOME), neutral(check.nodeid, keep_newlines=False), check.agent]
     if verdict.start_s is not None:
@@ -21,7 +24,10 @@ def ended(check: Check, verdict: Verdict, *, width: int) -> Line:
         parts.append(neutral(remark, keep_newlines=False))
     if verdict.leaked:
         parts.append(f"left {len(verdict.leaked)} process{'es' if len(verdict.leaked) > 1 else ''} behind")
-    return Line(text=cut("  ".join(parts), width), markup=_markup(verdict))
+    text = "  ".join(parts)
+    if not is_unicode:
+        text = text.encode("ascii", "backslashreplace").decode("ascii")
+    return Line(text=cut(text, width, ellipsis="…" if is_unicode else "..."), markup=_markup(verdict))
 
 
 def _markup(verdict: Verdict) -> Markup:

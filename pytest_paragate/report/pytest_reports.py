@@ -60,8 +60,10 @@ def report_outcome(verdict: Verdict) -> ReportOutcome:
     return "failed"
 
 
-def category(verdict: Verdict) -> str:
-    """The word under which pytest's last line counts the verdict."""
+def category(verdict: Verdict, report: pytest.TestReport) -> str:
+    """The word under which pytest's last line counts the verdict that ``report`` carries."""
+    if hasattr(report, "wasxfail") and report.outcome != "failed":
+        return "xpassed" if report.outcome == "passed" else "xfailed"
     if verdict.outcome in (Outcome.BLOCKED, Outcome.CANCELLED):
         return str(verdict.outcome)
     if verdict.advisory:
@@ -137,7 +139,7 @@ def _bare_report(item: pytest.Item, *, when: Literal["call", "teardown"], outcom
 
 def _tag(report: pytest.TestReport, check: Check, verdict: Verdict) -> None:
     report.user_properties += properties(check, verdict)
-    report.__dict__.update(paragate=category(verdict), paragate_is_news=True)
+    report.__dict__.update(paragate=category(verdict, report), paragate_is_news=True)
 
 
 def properties(check: Check, verdict: Verdict) -> list[tuple[str, object]]:

@@ -71,12 +71,23 @@ def _visible(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def can_show_unicode(stream: object) -> bool:
+    """Whether what is written to ``stream`` may hold signs beyond ASCII."""
+    try:
+        "✓→…".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def seconds(value_s: float, *, is_estimate: bool = False) -> str:
-    """A duration for people: ``0.3s``, ``66.2s``, ``2m 05s``, ``1h 02m``; an estimate is coarser: ``~66s``."""
+    """A duration for people: ``12ms``, ``0.3s``, ``66.2s``, ``2m 05s``, ``1h 02m``; estimates are coarser: ``~66s``."""
     if not math.isfinite(value_s):
         return "?"
     value_s = max(value_s, 0.0)
     wave = "~" if is_estimate else ""
+    if 0 < value_s < 0.095:
+        return f"{wave}{max(value_s * 1000, 1):.0f}ms"
     digits = 0 if is_estimate and round(value_s, 1) >= 10 else 1
     if round(value_s, digits) < 120:
         return f"{wave}{value_s:.{digits}f}s"

@@ -16,11 +16,10 @@ import queue
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
-from pytest_paragate.run import keeper, linux
-from pytest_paragate.run.worker import Message
+from pytest_paragate.run import keeper, linux, messages
+from pytest_paragate.run.messages import Message
 from pytest_paragate.run.zygote import Zygote
 
 if TYPE_CHECKING:
@@ -30,14 +29,12 @@ if TYPE_CHECKING:
 _SETTLE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(NamedTuple):
     worker: str
     message: Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(NamedTuple):
     """``status`` is as in :mod:`subprocess`: negative for a signal, None when it is not known."""
 
     worker: str
@@ -45,8 +42,7 @@ class Ended:
     why: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signalled:
+class Signalled(NamedTuple):
     """The controller itself got a signal."""
 
     signum: int
@@ -115,12 +111,13 @@ class _Connected:
 
     def _send(self, message: Message) -> None:
         try:
-            self._channel.send(message)
+            messages.send(self._channel, message)
         except OSError:
             pass  # it is gone; Ended says so
 
     def _receive(self, message: Message | None) -> None:
         if message is not None:
+            message = messages.opened(message)
             self._inbox.put(Said(worker=self.id, message=message))
             if message["say"] == "bye":
                 self._gateway.exit()  # its work is done; this lets its process end

@@ -26,7 +26,8 @@ from typing import Any, Literal
 import pytest
 
 from pytest_paragate.run import inherit, linux
-from pytest_paragate.run.worker import Message, StopRequested, Worker
+from pytest_paragate.run.messages import Message
+from pytest_paragate.run.worker import StopRequested, Worker
 
 if sys.platform != "win32":
     import resource

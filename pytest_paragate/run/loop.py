@@ -17,14 +17,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.run import verdicts
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
-from pytest_paragate.run.worker import Message
+from pytest_paragate.run.messages import Message
 from pytest_paragate.schedule import (
     Begin,
     Block,
@@ -98,8 +98,7 @@ class LoopResult:
     stopped_by_maxfail: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopSettings:
+class LoopSettings(NamedTuple):
     """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id."""
 
     maxfail: int
@@ -224,7 +223,7 @@ class Loop:
         seat.worker = self._launcher.launch(worker_id, str(seat.slot))
         seat.has_items = False
         self._by_worker[worker_id] = seat
-        self._result.workers.append(replace(record, kind=seat.worker.kind))
+        self._result.workers.append(record._replace(kind=seat.worker.kind))
 
     def _send_command(self, seat: _Seat, index: int, check: Check) -> None:
         spec, timeout_s = check.command, check.timeout_s
@@ -276,7 +275,10 @@ class Loop:
         if say == "warning":
             self._audience.warning(message["warning"])
         elif say == "late":
-            self._audience.late_report(message["report"])
+            report = message["report"]
+            self._audience.late_report(report)
+            problem = ending.crash_message(report)
+            self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
         elif say == "output":
             self._audience.output(message["index"], message["stream"], message["data"])
         elif seat is None or message.get("index") not in seat.pending:
@@ -463,11 +465,12 @@ class Loop:
         self._restarts += 1
         seat.restarts += 1
         seat.worker = None
-        if seat.pending:
-            self._blame(seat, event)
         limit = self._settings.max_worker_restart
         if limit is not None and self._restarts > limit:
+            # First, or what its item leaves free would start here again.
             self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s())))
+        if seat.pending:
+            self._blame(seat, event)
 
     def _blame(self, seat: _Seat, event: Ended) -> None:
         """The worker died: blame the item that ran, give back those that had not begun."""

@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_paragate.run import inherit
+from pytest_paragate.run import inherit, messages
 from pytest_paragate.run.items import ItemRunner, sendable
-from pytest_paragate.run.worker import Message, Worker, lead_own_group
+from pytest_paragate.run.messages import Message
+from pytest_paragate.run.worker import Worker, lead_own_group
 
 BOOTED = pytest.StashKey[Worker]()
 
@@ -60,7 +61,7 @@ def forked(channel: Any) -> None:
 
 def booted(channel: Any) -> None:
     """What a worker on a fresh interpreter executes. It makes a session for the first item; commands need none."""
-    setup: Message = channel.receive()
+    setup = messages.opened(channel.receive())
     sys.path[:] = setup["sys_path"]
     os.chdir(setup["folder"])
     lead_own_group()
@@ -89,11 +90,13 @@ def _boot(worker: Worker) -> None:
         os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(workerinput["workercount"])
         os.environ["PYTEST_XDIST_TESTRUNUID"] = workerinput["testrunuid"]
         config = _prepareconfig(worker.setup["args"], None)
-        # Not before pytest has loaded it as a plugin: that would cost it the rewriting of its assertions.
-        from xdist.remote import setup_config
-
         config.args[:] = worker.setup["collect_args"]
-        setup_config(config, None)
+        config.option.basetemp = None
+        if hasattr(config.option, "dist"):
+            # Not before pytest has loaded it as a plugin: that would cost it the rewriting of its assertions.
+            from xdist.remote import setup_config
+
+            setup_config(config, None)
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])
         inherit.mark_as_worker(config, workerinput)
         config.stash[BOOTED] = worker

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
 from pytest_paragate.run.excerpt import read_excerpt
-from pytest_paragate.run.worker import LOST_CONNECTION, Message
+from pytest_paragate.run.messages import LOST_CONNECTION, Message
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(NamedTuple):
     """That the gate told the check to end, and why."""
 
     reason: str

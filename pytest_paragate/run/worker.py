@@ -1,31 +1,5 @@
 """The far side of a slot: takes one piece of work at a time and says what came of it.
 
-A message is a dict of builtin types; ``do`` names what the controller wants, ``say`` what the worker answers.
-
-===========  ==============================================================================================
-do
-===========  ==============================================================================================
-command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
-items        run collected items in order: ``indices, nodeids, basetemp, results, grace_s, leaks``
-stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace
-exit         tear down, say goodbye and end
-===========  ==============================================================================================
-
-===========  ==============================================================================================
-say
-===========  ==============================================================================================
-begin        an item starts: ``index, at``
-command      a command ended: ``index``, the fields of :class:`~pytest_paragate.run.process.Completed`, and its ``log``
-             with the ``output`` that people see of it
-cannot       a command could not be started: ``index, at, why``
-item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
-late         a fixture's teardown failed after its item had ended: ``report``
-warning      a warning was recorded: ``warning``
-output       live output under ``-s``: ``index, stream, data``
-differs      the worker collected other items than the controller: ``why``
-bye          the last message: ``output`` is what plugins left in ``config.workeroutput``
-===========  ==============================================================================================
-
 Invariants: work is done in the main thread; the receiving thread only queues messages and passes on ``stop``. When the
 connection ends, whatever runs is killed and the process goes.
 """
@@ -41,24 +15,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pytest_paragate.run import keeper, linux, process
+from pytest_paragate.run import keeper, linux, messages, process
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
+from pytest_paragate.run.messages import LOST_CONNECTION, WORKER_VARIABLES, Message
 from pytest_paragate.run.spool import Spool
 
-# What pytest-xdist's conventions tell a worker's own tests must not reach a command: a nested pytest would take itself
-# for a worker.
-WORKER_VARIABLES = (
-    "PYTEST_XDIST_WORKER",
-    "PYTEST_XDIST_WORKER_COUNT",
-    "PYTEST_XDIST_TESTRUNUID",
-    "PYTEST_CURRENT_TEST",
-)
 # How long an orphaned worker gets to stop a running command before it kills itself, seconds.
 _ORPHAN_S = 1.0
-# The exit status of a worker whose own end of the connection broke under it.
-LOST_CONNECTION = 97
-
-Message = dict[str, Any]
 
 
 class StopRequested(BaseException):
@@ -89,7 +52,7 @@ class Worker:
     def send(self, message: Message) -> None:
         """Tell the controller; without a connection to it there is nothing left to do here."""
         try:
-            self.channel.send(message)
+            messages.send(self.channel, message)
         except OSError:
             os._exit(LOST_CONNECTION)
 
@@ -220,7 +183,9 @@ class Worker:
             self._inbox.put(None)
             if self.current is not None:
                 self._end_orphaned()
-        elif message["do"] == "stop":
+            return
+        message = messages.opened(message)
+        if message["do"] == "stop":
             with self._lock:
                 self._told_to_stop[message["index"]] = message["kill"]
                 if self.current == message["index"]:

@@ -17,11 +17,11 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = ["pytest_paragate.plugin"]
 MARK_VARIABLE = "ACCEPTANCE_MARK"
 # Nothing takes this long unless it hangs, however busy the machine is.
 BOUND_S = 90.0
@@ -114,10 +114,10 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-        kept |= {MARK_VARIABLE: self.mark, "COLUMNS": "160", "PYTHONDONTWRITEBYTECODE": "1"}
-        if not any(point.name == "paragate" for point in entry_points(group="pytest11")):
-            kept["PYTEST_PLUGINS"] = "pytest_paragate.plugin"
-            kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH", "")]))
+        kept |= {MARK_VARIABLE: self.mark, "COLUMNS": "160"}
+        # Nothing but the plugin itself: workers on fresh interpreters start sooner, and outcomes are reproducible.
+        kept |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ",".join(PLUGINS)}
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH", "")]))
         return kept
 
     def start(self, *args: str, **popen: Any) -> RunningGate:
@@ -130,7 +130,10 @@ class Project:
         with open(self.output, "wb") as output:
             settings = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT, **popen}
             process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *args], cwd=self.folder, env=self.environment(), **settings
+                [sys.executable, "-m", "pytest", "-p", "xdist", *args],
+                cwd=self.folder,
+                env=self.environment(),
+                **settings,
             )
         return RunningGate(process, self)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,7 +15,7 @@ from .gates import WORKER_KINDS, GateRun, Project
 FLOOD_BYTES = 200_000_000
 
 CONFTEST = r'''
-import ctypes, os, signal, subprocess, sys, time
+import ctypes, os, resource, signal, subprocess, sys, time
 import pytest
 import pytest_paragate as gate
 
@@ -29,7 +31,7 @@ def pytest_paragate_checks(gate):
     command("c-segfault", "kill -SEGV $$")
     command("c-hangs", SLEEP, timeout=0.5)
     command("c-ignores-term", "trap '' TERM; sleep 300 & wait; wait; sleep 300", timeout=0.5, grace=0.3)
-    command("c-flood", "echo BEGIN; yes 0123456789 | head -c 200000000; echo END; exit 1")
+    command("c-flood", "echo BEGIN; yes 0123456789 | head -c 200000000; echo; echo END; exit 1")
     command("c-bytes", r"printf '\377\376hello\033[31mred\033]0;title\007\n::error::fake\n'; exit 4")
     command("c-closes", "exec 0<&- 1>&- 2>&-; exit 0")
     command("c-leaves-child", "sleep 301 & echo done")
@@ -40,7 +42,7 @@ def pytest_paragate_checks(gate):
     gate.command("no-such-program --version", name="c-missing", agent="commands")
     for number in range(3):
         command(f"c-steady-{number}", IS_STEADY, env={"HOME_FOLDER": os.path.dirname(__file__)},
-                after=["c-moves", "c-closes", "f-moves"])
+                after=["c-moves", "c-closes", "m-environment"])
 
 
 def check(name, **keys):
@@ -133,10 +135,6 @@ def floods():
 def closes_own():
     os.closerange(3, 256)
 
-@check("f-closes-standard")
-def closes_standard():
-    os.closerange(0, 3)
-
 @check("f-leaves-child")
 def leaves_child():
     subprocess.Popen(["sleep", "311"])
@@ -170,43 +168,60 @@ def exits_session():
 def interrupts():
     raise KeyboardInterrupt
 
-@check("f-moves")
-def moves():
+before = []
+
+
+def mover(function):
+    """A check that changes its process, and behind it in the same slot one that must not notice."""
+    name = function.__name__
+
+    def steady(tmp_path, paragate_run, capfd):
+        assert os.getcwd() == os.path.dirname(__file__)
+        assert "PARAGATE_STRAY" not in os.environ and "PATH" in os.environ
+        assert os.umask(0o022) == 0o022
+        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+        (tmp_path / "file").write_text("text")
+        print("words")
+        assert capfd.readouterr().out == "words\n"
+        with subprocess.Popen("echo $((6 * 7))", shell=True, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout.read() == "42\n"
+        if name == "alarm":
+            paragate_run("sleep 0.3")  # until it would have rung
+
+    globals()[f"steady_{name}"] = gate.check(name=f"steady-{name}", agent="movers", after=[f"m-{name}"])(steady)
+    previous, before[:] = before[:], [f"steady-{name}"]
+    return gate.check(name=f"m-{name}", agent="movers", after=previous)(function)
+
+
+@mover
+def cwd():
     os.chdir("/")
+
+@mover
+def environment():
     os.environ["PARAGATE_STRAY"] = "1"
     del os.environ["PATH"]
 
-@check("f-umask")
+@mover
 def umask():
     os.umask(0o077)
 
-@check("f-alarm")
+@mover
 def alarm():
     signal.setitimer(signal.ITIMER_REAL, 0.2)
 
-@check("f-ignores-signals")
-def ignores_signals():
+@mover
+def signals():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
-@check("f-limits")
+@mover
 def limits():
-    import resource
     resource.setrlimit(resource.RLIMIT_NOFILE, (12, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
-@check("f-steady", after=["f-moves", "f-umask", "f-alarm", "f-ignores-signals", "f-limits", "f-closes-standard"])
-@pytest.mark.parametrize("number", range(3))
-def steady(number, tmp_path, paragate_run, capfd):
-    assert os.getcwd() == os.path.dirname(__file__)
-    assert "PARAGATE_STRAY" not in os.environ and "PATH" in os.environ
-    assert os.umask(0o022) == 0o022
-    (tmp_path / "file").write_text("text")
-    print("words")
-    assert capfd.readouterr().out == "words\n"
-    with subprocess.Popen("echo $((6 * 7))", shell=True, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout.read() == "42\n"
-    for _ in range(20):  # an alarm that somebody left would ring meanwhile
-        assert paragate_run("sleep 0.02").returncode == 0
+@mover
+def streams():
+    os.closerange(0, 3)
 '''
 
 TESTS = """
@@ -220,7 +235,7 @@ def test_steady(number, tmp_path):
 
 INI = """
 [tool.pytest.ini_options]
-paragate_agents = ["commands", "functions"]
+paragate_agents = ["commands", "functions", "movers"]
 paragate_slots = ["commands=2", "functions=2"]
 """
 
@@ -258,7 +273,6 @@ EXPECTED: dict[str, tuple[str, int | None, str | None]] = {
     "f-bytes": ("failed", None, "after bytes"),
     "f-floods": ("passed", None, None),
     "f-closes-own": ("crashed", 97, "file descriptors"),
-    "f-closes-standard": ("passed", None, None),
     "f-leaves-child": ("passed", None, None),
     "f-leaves-daemon": ("passed", None, None),
     "f-leaves-grandchild": ("passed", None, None),
@@ -267,13 +281,9 @@ EXPECTED: dict[str, tuple[str, int | None, str | None]] = {
     "f-command-leaves-daemon": ("passed", 0, None),
     "f-exits-session": ("failed", None, "enough"),
     "f-interrupts": ("failed", None, "KeyboardInterrupt"),
-    "f-moves": ("passed", None, None),
-    "f-umask": ("passed", None, None),
-    "f-alarm": ("passed", None, None),
-    "f-ignores-signals": ("passed", None, None),
-    "f-limits": ("passed", None, None),
 }
-STEADY = [f"c-steady-{number}" for number in range(3)] + [f"f-steady[{number}]" for number in range(3)]
+MOVERS = ["cwd", "environment", "umask", "alarm", "signals", "limits", "streams"]
+STEADY = [f"c-steady-{number}" for number in range(3)] + [f"steady-{name}" for name in MOVERS]
 LEAKED = {
     "c-leaves-child": ["sleep 301"],
     "c-leaves-daemon": ["sleep 302"],
@@ -315,3 +325,70 @@ def test_each_fault_gets_its_own_verdict(faulty: Faulty, name: str) -> None:
         assert check["reason"] is None
     else:
         assert reason in check["reason"]
+
+
+@pytest.mark.parametrize("name", STEADY)
+def test_a_check_beside_or_behind_faults_passes(faulty: Faulty, name: str) -> None:
+    check = faulty.run.check(name)
+    assert check["outcome"] == "passed", check
+
+
+@pytest.mark.parametrize("name", MOVERS)
+def test_changing_the_process_is_no_fault(faulty: Faulty, name: str) -> None:
+    assert faulty.run.check(f"m-{name}")["outcome"] == "passed"
+
+
+def test_faults_change_nothing_for_ordinary_tests(faulty: Faulty) -> None:
+    agents = {agent["agent"]: agent for agent in faulty.run.report["agents"]}
+    assert (agents["test-runner"]["tests"], agents["test-runner"]["passed"]) == (5, 5)
+
+
+def test_the_gate_fails_and_accounts_for_every_check(faulty: Faulty) -> None:
+    report = faulty.run.report
+    assert (faulty.run.status, report["exitstatus"], report["outcome"]) == (1, 1, "failed")
+    assert (report["missing"], report["problems"]) == ([], [])
+    assert set(faulty.run.outcomes()) == {*EXPECTED, *STEADY, *(f"m-{name}" for name in MOVERS)}
+
+
+def test_what_is_left_behind_is_named_and_killed(faulty: Faulty) -> None:
+    for check in faulty.run.report["checks"]:
+        commands = [leak["command"] for leak in check["leaked"]]
+        assert all(leak["killed"] for leak in check["leaked"]), check
+        expected = LEAKED.get(check["name"], [])
+        assert bool(commands) == bool(expected), check
+        for part in expected:
+            assert any(part in command for command in commands), check
+
+
+def test_nothing_outlives_the_gate(faulty: Faulty) -> None:
+    assert faulty.left == {}
+
+
+def test_of_a_flood_the_report_holds_both_ends_and_the_disk_all(faulty: Faulty) -> None:
+    text = faulty.run.text
+    log = faulty.run.check("c-flood")["log"]
+    assert os.path.getsize(log) == FLOOD_BYTES + len("BEGIN\n\nEND\n")
+    with open(log, "rb") as file:
+        assert file.read(6) == b"BEGIN\n"
+        file.seek(-4, os.SEEK_END)
+        assert file.read() == b"END\n"
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines.index("BEGIN") < lines.index("END")
+    notice = next(line for line in lines if "hidden; whole log" in line)
+    assert log in notice
+    assert "199.9 MB (18,17" in notice
+    assert len(text) < 400_000
+
+
+def test_output_has_no_power_over_the_terminal(faulty: Faulty) -> None:
+    text = faulty.run.text
+    assert "hello" in text
+    assert not set(text) & {"\x1b", "\x07"}
+    assert not any(line.lstrip().startswith("::") for line in faulty.run.lines)
+
+
+def test_junit_is_well_formed_and_holds_every_check(faulty: Faulty) -> None:
+    cases = ElementTree.parse(faulty.run.folder / "junit.xml").getroot().iter("testcase")
+    names = Counter(case.get("name") for case in cases)
+    assert names.keys() >= faulty.run.outcomes().keys()
+    assert set(names.values()) == {1}

@@ -1,0 +1,67 @@
+"""What the controller and its workers say to each other.
+
+A message is a dict of builtin types; ``do`` names what the controller wants, ``say`` what the worker answers.
+
+===========  ==============================================================================================
+do
+===========  ==============================================================================================
+command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
+items        run collected items in order: ``indices, nodeids, basetemp, results, grace_s, leaks``
+stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace
+exit         tear down, say goodbye and end
+===========  ==============================================================================================
+
+===========  ==============================================================================================
+say
+===========  ==============================================================================================
+begin        an item starts: ``index, at``
+command      a command ended: ``index``, the fields of :class:`~pytest_paragate.run.process.Completed`, and its ``log``
+             with the ``output`` that people see of it
+cannot       a command could not be started: ``index, at, why``
+item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
+late         a fixture's teardown failed after its item had ended: ``report``
+warning      a warning was recorded: ``warning``
+output       live output under ``-s``: ``index, stream, data``
+differs      the worker collected other items than the controller: ``why``
+bye          the last message: ``output`` is what plugins left in ``config.workeroutput``
+===========  ==============================================================================================
+
+Names of files, tests and variables may hold lone surrogates, for bytes that are no UTF-8. A gateway refuses them, so
+such a message travels as JSON, which does not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Message = dict[str, Any]
+
+# The exit status of a worker whose own end of the connection broke under it.
+LOST_CONNECTION = 97
+# What pytest-xdist's conventions tell a worker's own tests must not reach a command: a nested pytest would take itself
+# for a worker.
+WORKER_VARIABLES = (
+    "PYTEST_XDIST_WORKER",
+    "PYTEST_XDIST_WORKER_COUNT",
+    "PYTEST_XDIST_TESTRUNUID",
+    "PYTEST_CURRENT_TEST",
+)
+
+
+def send(channel: Any, message: Message) -> None:
+    """Send ``message`` as it is, or sealed where the gateway refuses its text. Raises OSError when it is closed."""
+    from execnet import DumpError
+
+    try:
+        channel.send(message)
+    except DumpError:
+        channel.send({"json": json.dumps(message)})
+
+
+def opened(message: Message) -> Message:
+    """What was given to :func:`send` at the other end."""
+    if "json" not in message:
+        return message
+    unsealed: Message = json.loads(message["json"])
+    return unsealed

@@ -1,0 +1,540 @@
+"""Slots and their workers: started when needed, replaced when they die, and to tests like any pytest process."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from .gates import WORKER_KINDS, GateRun, Project
+
+# Appends to a file in the project, so that a test can count what ran and in which process.
+NOTE = """
+import os, pathlib, signal
+import pytest
+import pytest_paragate as gate
+
+HERE = pathlib.Path(__file__).parent
+
+def note(name, *words):
+    with open(HERE / name, "a") as file:
+        file.write(" ".join(map(str, words)) + "\\n")
+"""
+INI = "[tool.pytest.ini_options]\n"
+
+
+def notes(project: Project, name: str) -> list[list[str]]:
+    path = project.folder / name
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+# --- processes that are allowed to stay
+
+
+def test_allowed_daemons_outlive_gate_and_worker(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": NOTE
+            + """
+import subprocess
+served = gate.command("setsid sleep 401 >/dev/null 2>&1 & exit 0", shell=True, leaks="allow", agent="debugger")
+
+@gate.check(leaks="allow")
+def serves():
+    subprocess.Popen(["sleep", "402"], start_new_session=True)
+
+@gate.check(leaks="allow")
+def serves_by_command(paragate_run):
+    paragate_run("setsid sleep 403 >/dev/null 2>&1 & exit 0", shell=True)
+
+@gate.check(after=["serves", "serves_by_command"])
+def dies():
+    subprocess.Popen(["sleep", "404"], start_new_session=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@gate.check(after="dies")
+def last():
+    os.environ["CHANGED"] = "so its worker is replaced"
+"""
+        }
+    )
+    run = project.run(workers)
+    left = project.processes()
+    assert sorted(left.values()) == ["sleep 401 ", "sleep 402 ", "sleep 403 "]
+    assert run.outcomes() == {
+        "served": "passed",
+        "serves": "passed",
+        "serves_by_command": "passed",
+        "dies": "crashed",
+        "last": "passed",
+    }
+    named = {leak["pid"] for check in run.report["checks"] for leak in check["leaked"] if not leak["killed"]}
+    assert named == set(left)
+
+
+# --- workers that die
+
+DYING_TESTS = (
+    NOTE
+    + """
+@pytest.mark.parametrize("number", range(8))
+def test_each(number):
+    note("ran", number, os.getpid())
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if number == 5:
+        os._exit(7)
+"""
+)
+
+
+def test_a_dying_worker_costs_one_test_and_no_test_runs_twice(project: Project, workers: str) -> None:
+    project.write({"test_dying.py": DYING_TESTS})
+    run = project.run(workers, "-rfE")
+    ran = notes(project, "ran")
+    assert sorted(number for number, _ in ran) == [str(number) for number in range(8)]
+    assert len({pid for _, pid in ran}) == 3
+    failed = [line for line in run.lines if line.startswith("FAILED test_dying")]
+    assert len(failed) == 2
+    assert "test_each[3] - SIGSEGV" in failed[0]
+    assert "test_each[5] - exit status 7" in failed[1]
+    assert (run.status, run.report["agents"][0]["passed"]) == (1, 6)
+    assert [worker["restarts"] for worker in run.report["workers"]] == [0, 1, 2]
+
+
+def test_checks_behind_a_dead_worker_run_in_its_slot(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": NOTE
+            + """
+@gate.check(agent="debugger")
+def dies():
+    note("ran", "dies")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+command = gate.command("echo command >> ran", shell=True, agent="debugger", after="dies")
+
+@gate.check(agent="debugger", after="command")
+def function():
+    note("ran", "function")
+
+@gate.check(agent="debugger", needs="dies")
+def needy():
+    note("ran", "needy")
+"""
+        }
+    )
+    run = project.run(workers)
+    assert notes(project, "ran") == [["dies"], ["command"], ["function"]]
+    assert run.outcomes() == {"dies": "crashed", "command": "passed", "function": "passed", "needy": "blocked"}
+    assert run.check("dies")["exit_code"] == -9
+    assert "SIGKILL" in run.check("dies")["reason"]
+    assert run.check("dies")["slot"] == run.check("function")["slot"] == "debugger/0"
+    assert run.check("dies")["worker"] != run.check("function")["worker"]
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_beyond_max_worker_restart_the_rest_is_cancelled_in_words(project: Project, workers: str, limit: int) -> None:
+    project.write(
+        {
+            "conftest.py": NOTE
+            + """
+@gate.check
+@pytest.mark.parametrize("number", range(4))
+def dies(number):
+    note("ran", number)
+    os._exit(9)
+
+elsewhere = gate.command("true", agent="debugger")
+"""
+        }
+    )
+    run = project.run(workers, f"--max-worker-restart={limit}")
+    assert len(notes(project, "ran")) == limit + 1
+    outcomes = run.outcomes()
+    assert outcomes.pop("elsewhere") == "passed"
+    assert Counter(outcomes.values()) == {"crashed": limit + 1, "cancelled": 3 - limit}
+    reasons = {check["reason"] for check in run.report["checks"] if check["outcome"] == "cancelled"}
+    assert len(reasons) == 1
+    assert re.search("worker|slot", reasons.pop())
+    assert run.status == 1
+    assert run.report["missing"] == []
+
+
+def test_a_slot_starts_a_worker_only_for_work(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": NOTE + "one = gate.command('true', agent='debugger')\n",
+            "test_one.py": "def test_one(): pass\n",
+            "pyproject.toml": INI + "paragate_slots = ['debugger=3', 'test-runner=4', 'refactorer=2']\n",
+        }
+    )
+    run = project.run(workers)
+    assert run.status == 0
+    assert sorted(worker["slot"] for worker in run.report["workers"]) == ["debugger/0", "test-runner/0"]
+    assert {worker["kind"] for worker in run.report["workers"]} == {workers.partition("=")[2]}
+
+
+SLOW_GATEWAY = (
+    NOTE
+    + """
+import time
+
+def pytest_paragate_make_gateway(slot):
+    if slot == "code-reviewer/0":
+        (HERE / "starting").touch()
+        give_up_at = time.monotonic() + 60
+        while not (HERE / "others-ran").exists() and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+
+slow = gate.command("true", agent="code-reviewer")
+quick = gate.command("touch others-ran", agent="debugger")
+"""
+)
+
+
+def test_a_gateway_that_is_slow_to_start_delays_no_other_slot(project: Project) -> None:
+    run = project.write({"conftest.py": SLOW_GATEWAY}).run("--paragate-workers=popen")
+    assert run.outcomes() == {"slow": "passed", "quick": "passed"}
+    assert (project.folder / "starting").exists()
+    assert run.check("quick")["duration_s"] < 50
+    assert run.report["wall_s"] < 50
+
+
+def test_a_gateway_that_cannot_start_is_an_error_of_its_checks_alone(project: Project) -> None:
+    conftest = NOTE + (
+        "def pytest_paragate_make_gateway(slot):\n"
+        "    if slot == 'code-reviewer/0': raise RuntimeError('no such machine')\n"
+        "far = gate.command('true', agent='code-reviewer')\n"
+        "near = gate.command('true', agent='debugger')\n"
+    )
+    run = project.write({"conftest.py": conftest}).run("--paragate-workers=popen")
+    assert run.outcomes() == {"far": "error", "near": "passed"}
+    assert "no such machine" in run.check("far")["reason"]
+
+
+# --- fixtures
+
+FIXTURES = (
+    NOTE
+    + """
+@pytest.fixture(scope="session")
+def everywhere(worker_id):
+    note("set-up", worker_id, "up")
+    yield
+    note("set-up", worker_id, "down")
+
+@pytest.fixture(scope="module")
+def here(everywhere, request, worker_id):
+    note("set-up", worker_id, request.module.__name__, "up")
+    yield
+    note("set-up", worker_id, request.module.__name__, "down")
+
+between = gate.command("true")
+
+@gate.check
+def function():
+    pass
+"""
+)
+FIXTURE_TESTS = """
+import pytest
+
+@pytest.mark.parametrize("number", range(6))
+def test_each(here, number, tmp_path, tmp_path_factory, worker_id):
+    from conftest import note
+    note("folders", worker_id, tmp_path_factory.getbasetemp(), tmp_path)
+    tmp_path.joinpath("file").touch(exist_ok=False)
+"""
+
+
+def test_session_fixtures_are_set_up_and_torn_down_once_in_each_worker(project: Project, workers: str) -> None:
+    project.write({"conftest.py": FIXTURES, "test_a.py": FIXTURE_TESTS, "test_b.py": FIXTURE_TESTS})
+    run = project.run(workers, "--paragate-slots=test-runner=2")
+    assert run.status == 0, run.text
+    by_worker: dict[str, list[str]] = {}
+    for worker, *words in notes(project, "set-up"):
+        by_worker.setdefault(worker, []).append(" ".join(words))
+    assert by_worker
+    for said in by_worker.values():
+        assert said[0] == "up"
+        assert said[-1] == "down"
+        assert Counter(said).most_common(1)[0][1] == 1, by_worker
+        # A module's fixture lasts until another module needs the worker.
+        assert [words for words in said if words.endswith("up")][1:] == [
+            words.replace("down", "up") for words in said if words.endswith("down")
+        ][:-1]
+
+
+def test_each_worker_has_temporary_folders_of_its_own(project: Project, workers: str) -> None:
+    project.write({"conftest.py": FIXTURES, "test_a.py": FIXTURE_TESTS, "test_b.py": FIXTURE_TESTS})
+    run = project.run(workers, "--paragate-slots=test-runner=2")
+    assert run.status == 0, run.text
+    folders = notes(project, "folders")
+    assert len(folders) == 12
+    base_by_worker = {worker: base for worker, base, _ in folders}
+    assert len(set(base_by_worker.values())) == len(base_by_worker)
+    assert len({folder for _, _, folder in folders}) == 12
+    assert all(Path(folder).parent == Path(base_by_worker[worker]) for worker, _, folder in folders)
+    assert len({Path(base).parent for base in base_by_worker.values()}) == 1
+
+
+def test_an_error_in_the_last_teardown_is_reported_and_fails_the_run(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": "import pytest\n@pytest.fixture(scope='session')\n"
+            "def broken():\n    yield\n    raise RuntimeError('cannot let go')\n",
+            "test_one.py": "def test_one(broken): pass\n",
+        }
+    )
+    run = project.run(workers, "-rE")
+    assert run.status == 1
+    assert any(line.startswith("ERROR test_one.py::test_one - RuntimeError: cannot let go") for line in run.lines)
+    assert "1 passed, 1 error" in run.lines[-1]
+    assert (run.report["outcome"], run.report["exitstatus"]) == ("failed", 1)
+
+
+# --- the same outcomes as plain pytest
+
+SUITE = r'''
+"""
+>>> 1 + 1
+2
+"""
+import logging, sys, unittest, warnings
+import pytest
+
+def fails_as_documented():
+    """
+    >>> 1 + 1
+    3
+    """
+
+@pytest.fixture
+def broken():
+    raise RuntimeError("set-up")
+
+@pytest.fixture
+def breaks_later():
+    yield
+    raise RuntimeError("teardown")
+
+@pytest.fixture(scope="class")
+def shared(request):
+    request.cls.value = 1
+    yield
+    request.cls.value = None
+
+def test_passes(): pass
+def test_fails(): assert [1, 2] == [1, 3]
+def test_raises(): raise ValueError("words")
+def test_skips(): pytest.skip("not here")
+@pytest.mark.skip(reason="marked")
+def test_is_skipped(): pass
+@pytest.mark.skipif("sys.platform != 'none'", reason="condition")
+def test_is_skipped_on_condition(): pass
+@pytest.mark.xfail(reason="known")
+def test_xfails(): assert 0
+@pytest.mark.xfail(reason="known")
+def test_xpasses(): pass
+@pytest.mark.xfail(strict=True, reason="known")
+def test_xpasses_strictly(): pass
+def test_xfails_at_run_time(): pytest.xfail("there")
+def test_error_in_set_up(broken): pass
+def test_error_in_teardown(breaks_later): pass
+def test_fails_and_error_in_teardown(breaks_later): assert 0
+def test_imports_nothing(): pytest.importorskip("no_such_module_anywhere")
+def test_exits(): sys.exit(2)
+
+@pytest.mark.usefixtures("shared")
+class TestClass:
+    def test_one(self): assert self.value == 1
+    def test_two(self): assert self.value == 1
+
+ODD = ["", " ", "a::b", "a/b", "[x]", "\n", "ünï©ode", "日本", "\ud800", "\x1b[31m", "-k", "a" * 200,
+       "a" * 200, None, b"\xff"]
+
+@pytest.mark.parametrize("value", ODD)
+def test_odd(value): pass
+
+@pytest.mark.parametrize("value", [2**70, -2**40, "\ud800"])
+def test_odd_values_in_failures(value): assert value == 0
+
+class TestCase(unittest.TestCase):
+    def test_passes(self): pass
+    def test_fails(self): self.fail("unit")
+    def test_subtests(self):
+        for number in range(4):
+            with self.subTest(number=number):
+                self.assertNotEqual(number, 2)
+    @unittest.expectedFailure
+    def test_expected(self): self.fail()
+    @unittest.skip("unit skip")
+    def test_skipped(self): pass
+
+class TestBroken(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): raise RuntimeError("class")
+    def test_never(self): pass
+
+def test_capsys(capsys):
+    print("out"); print("err", file=sys.stderr)
+    assert capsys.readouterr() == ("out\n", "err\n")
+
+def test_capfd(capfd):
+    import os
+    os.write(1, b"out\n"); os.system("echo child")
+    assert capfd.readouterr().out == "out\nchild\n"
+
+def test_caplog(caplog):
+    caplog.set_level(logging.INFO)
+    logging.getLogger("x").info("seen")
+    assert caplog.messages == ["seen"]
+
+def test_recwarn(recwarn):
+    warnings.warn("kept")
+    assert len(recwarn) == 1
+
+def test_warns():
+    warnings.warn("shown-to-people", UserWarning)
+
+def test_records(record_property, record_testsuite_property):
+    record_property("colour", "grün")
+
+def test_prints():
+    print("printed words"); print("error words", file=sys.stderr)
+    assert 0
+'''
+SUITE_INI = INI + "junit_family = 'xunit1'\naddopts = '-rA --doctest-modules --junitxml=junit.xml'\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    run: GateRun
+
+    @property
+    def outcomes(self) -> list[str]:
+        """pytest's own line about every test: word, node id and message."""
+        start = next(index for index, line in enumerate(self.run.lines) if "short test summary info" in line)
+        words = r"(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|SUBPASSED|SUBFAILED|SUBSKIPPED)\b"
+        return sorted(line for line in self.run.lines[start:] if re.match(words, line))
+
+    @property
+    def cases(self) -> Counter[tuple[str | None, ...]]:
+        """What JUnit says of every test, without times."""
+        root = ElementTree.parse(self.run.folder / "junit.xml").getroot()
+        return Counter(
+            (
+                case.get("classname"),
+                case.get("name"),
+                *(
+                    f"{child.tag} {child.get('type')} {child.get('message')}"
+                    for child in case
+                    if child.tag != "properties"
+                ),
+            )
+            for case in root.iter("testcase")
+        )
+
+
+def _suite(project: Project, *args: str) -> Suite:
+    project.write({"test_suite.py": SUITE, "pyproject.toml": SUITE_INI})
+    return Suite(run=project.start_pytest(*args).finish())
+
+
+@pytest.fixture(scope="module")
+def plain(module_project: Callable[[], Project]) -> Suite:
+    return _suite(module_project())
+
+
+@pytest.fixture(scope="module", params=WORKER_KINDS)
+def gated(request: pytest.FixtureRequest, module_project: Callable[[], Project]) -> Suite:
+    return _suite(module_project(), "--paragate", f"--paragate-workers={request.param}")
+
+
+def test_ordinary_tests_end_as_under_plain_pytest(plain: Suite, gated: Suite) -> None:
+    assert len(plain.outcomes) > 50
+    assert gated.outcomes == plain.outcomes
+    assert gated.run.status == plain.run.status == 1
+
+
+def test_pytest_counts_the_same(plain: Suite, gated: Suite) -> None:
+    def counts(suite: Suite) -> str:
+        return re.sub(r" in [\d.]+s.*", "", suite.run.lines[-1].strip("= "))
+
+    assert "warning" in counts(plain)
+    assert counts(gated) == counts(plain)
+
+
+def test_junit_says_the_same(plain: Suite, gated: Suite) -> None:
+    assert gated.cases == plain.cases
+
+
+def test_recorded_properties_reach_junit(gated: Suite) -> None:
+    root = ElementTree.parse(gated.run.folder / "junit.xml").getroot()
+    case = next(case for case in root.iter("testcase") if case.get("name") == "test_records")
+    assert {"name": "colour", "value": "grün"} in [each.attrib for each in case.iter("property")]
+
+
+def test_a_warning_is_shown_once(plain: Suite, gated: Suite) -> None:
+    shown = "UserWarning: shown-to-people"
+    assert plain.run.text.count(shown) == 1
+    assert gated.run.text.count(shown) == 1
+
+
+def test_captured_output_of_a_failure_is_shown(gated: Suite) -> None:
+    assert gated.run.lines.count("printed words") == 1
+    assert gated.run.lines.count("error words") == 1
+
+
+def test_names_that_are_no_utf_8_reach_workers(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": NOTE + r"raw = gate.command(['sh', '-c', 'echo $0 >> ran', '\udcff'])" + "\n",
+            "test_raw.py": NOTE
+            + r"""
+@pytest.mark.parametrize("value", ["\u00fc", "\u65e5", "\x1b", "\udcff"])
+def test_raw(value):
+    note("ran", ord(value))
+    assert os.environb[b"ACCEPTANCE_RAW"] == b"\xff"
+""",
+            "pyproject.toml": INI + "disable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n",
+        }
+    )
+    # Without its cache, where plain pytest cannot keep such names.
+    run = project.run(workers, "-p", "no:cacheprovider")
+    assert sorted((project.folder / "ran").read_bytes().split()) == [b"252", b"26085", b"27", b"56575", b"\xff"]
+    assert (run.status, run.outcomes()) == (0, {"raw": "passed"}), run.text
+
+
+# --- live output
+
+
+def test_s_streams_output_with_the_name_in_front(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": NOTE
+            + r"""
+talks = gate.command(r"printf 'one\ntwo\n'; printf 'three\n' >&2; printf 'no newline'", shell=True)
+
+@gate.check
+def runs(paragate_run):
+    print("printed")
+    paragate_run(["sh", "-c", "echo from a command"])
+""",
+            "test_one.py": "def test_speaks():\n    print('from a test')\n",
+        }
+    )
+    run = project.run(workers, "-s")
+    assert run.status == 0
+    talk = [line for line in run.lines if line.startswith("talks | ")]
+    assert set(talk) == {"talks | one", "talks | two", "talks | three", "talks | no newline"}
+    assert talk.index("talks | one") < talk.index("talks | two")
+    assert "runs | printed" in run.lines
+    assert run.lines.count("runs | from a command") == 1
+    assert "from a test" in run.text
