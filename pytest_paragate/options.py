@@ -75,6 +75,16 @@ def is_on(config: pytest.Config) -> bool:
     return bool(config.getoption("paragate", False) or config.getoption("paragate_plan", False))
 
 
+def forget_old_report(early_config: pytest.Config) -> None:
+    """Remove the report of an earlier run, which must not be taken for this one's however early this one fails."""
+    given = early_config.known_args_namespace
+    path = getattr(given, "paragate_json", None)
+    if path and getattr(given, "paragate", False) and not (given.collectonly or given.help or given.version):
+        from pytest_paragate.report import json_file
+
+        json_file.remove_old(early_config.invocation_params.dir / path)
+
+
 def refuse_without_gate(config: pytest.Config) -> None:
     """Refuse our other options in a run that is not one of the gate.
 

@@ -41,6 +41,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspec)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    from pytest_paragate import options
+
+    options.forget_old_report(early_config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     from pytest_paragate import options
 

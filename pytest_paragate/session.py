@@ -109,7 +109,10 @@ class GateSession:
         for line in plan_report.lines(self.gate.plan, simulated, width=width):
             self._write(line)
         if self._settings.json_path is not None:
-            json_file.write(self._settings.json_path, plan_report.as_data(self.gate.plan, simulated))
+            try:
+                json_file.write(self._settings.json_path, plan_report.as_data(self.gate.plan, simulated))
+            except ParagateError as problem:
+                raise pytest.UsageError(str(problem)) from None
 
     def _write(self, line: str) -> None:
         if self._terminal is not None:

@@ -6,11 +6,14 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pytest_paragate.plan import GiveWay, Plan
 from pytest_paragate.schedule import Begin, Command, Finished, Schedule, Slot, Start
-from pytest_paragate.tuning import Search
 from pytest_paragate.verdict import Limit
+
+if TYPE_CHECKING:
+    from pytest_paragate.tuning import Search
 
 MAX_NAMED = 5
 """No limit names more items than this."""
@@ -201,13 +204,17 @@ def tune(plan: Plan) -> Plan:
     known = sum(plan.is_known[i] for i in kept)
     if len(kept) > MAX_TUNED_ITEMS or 2 * known < len(kept):
         return plan
-    search = Search(small, simulate, good_enough_s=limit(small).wall_s * GOOD_ENOUGH)
-    before_s = search.best.makespan_s
-    effort_s = min(MAX_TUNING_S, TUNED_SHARE * before_s)
-    if before_s < MIN_TUNED_S:
+    before = simulate(small)
+    good_enough_s = limit(small).wall_s * GOOD_ENOUGH
+    if before.makespan_s < max(MIN_TUNED_S, good_enough_s):
         return plan
+    # Most plans never get here, and every run would pay for the import.
+    from pytest_paragate.tuning import Search
+
+    search = Search(small, before, simulate, good_enough_s=good_enough_s)
+    effort_s = min(MAX_TUNING_S, TUNED_SHARE * before.makespan_s)
     search.run(int(effort_s / (REPLAY_S * (len(kept) + 8))))
-    if search.best.makespan_s == before_s:
+    if search.best is before:
         return plan
     tuned = _applied(plan, search, kept)
     # Runs of tests are cut differently in the whole plan.

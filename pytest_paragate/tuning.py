@@ -30,13 +30,16 @@ class Order:
 class Search:
     """One search. ``best`` is the shortest replay so far and ``best_order`` what led to it.
 
-    ``simulate`` replays a plan; nothing shorter than ``good_enough_s`` is looked for.
+    ``before`` is the plan's own replay and ``simulate`` replays any plan; nothing shorter than ``good_enough_s`` is
+    looked for.
     """
 
-    def __init__(self, plan: Plan, simulate: Callable[[Plan], Simulated], *, good_enough_s: float) -> None:
+    def __init__(
+        self, plan: Plan, before: Simulated, simulate: Callable[[Plan], Simulated], *, good_enough_s: float
+    ) -> None:
         self.plan, self._simulate, self._good_enough_s = plan, simulate, good_enough_s
         self.best_order = Order(plan.priority)
-        self.best = simulate(plan)
+        self.best = before
         self._replays = 0
         self._state = 1
         self._exclusive = tuple(i for i, check in enumerate(plan.checks) if check.exclusive)

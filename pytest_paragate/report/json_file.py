@@ -180,6 +180,18 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
         ) from error
 
 
+def remove_old(path: Path) -> None:
+    """Remove the file at ``path`` if it is such a report; anything else stays, and so does what cannot be removed."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb") as file:
+                is_ours = b'"schema": "paragate' in file.read(64)
+            if is_ours:
+                Path(os.path.realpath(path)).unlink()
+    except (OSError, ValueError):
+        return
+
+
 def _mode(path: Path) -> int | None:
     try:
         return path.stat().st_mode

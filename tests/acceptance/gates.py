@@ -114,7 +114,7 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-        kept |= {MARK_VARIABLE: self.mark, "COLUMNS": "160"}
+        kept |= {MARK_VARIABLE: self.mark, "COLUMNS": "160", "ACCEPTANCE_RAW": os.fsdecode(b"\xff")}
         # Nothing but the plugin itself: workers on fresh interpreters start sooner, and outcomes are reproducible.
         kept |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ",".join(PLUGINS)}
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH", "")]))
