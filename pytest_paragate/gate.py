@@ -6,14 +6,13 @@ import contextlib
 import datetime
 import functools
 import os
-import queue
 import shutil
 import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +27,16 @@ from pytest_paragate.report.text import seconds
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
 from pytest_paragate.run.loop import Audience, Loop, LoopResult, LoopSettings
 from pytest_paragate.run.messages import Message
-from pytest_paragate.run.zygote import Zygote
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings
 from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
 
 # How many runs' whole outputs are kept in pytest's cache directory.
 _KEPT_RUNS = 3
-_TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
 
 
 class Gate:
-    """A planned run: ``plan`` can be shown without running. Workers come from ``zygote``, or boot where there is none.
+    """A planned run: ``plan`` can be shown without running. Workers come from ``forks``, or boot where there are none.
 
     Raises:
         PlanError: the checks cannot be run together.
@@ -51,10 +48,11 @@ class Gate:
         settings: Settings,
         collected: Collected,
         *,
-        zygote: Zygote | None,
+        inbox: Inbox,
+        forks: ForkLauncher | None,
         workers: str,
     ) -> None:
-        self._zygote, self._workers = zygote, workers
+        self._inbox, self._forks, self._workers = inbox, forks, workers
         self.session, self.settings = session, settings
         self.config = session.config
         self._folders = _Folders(self.config)
@@ -92,15 +90,14 @@ class Gate:
         """Run the plan; never raises for anything that a check does."""
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
         self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
-        audience = _LateDelivery(self.session, self.plan)
-        inbox: Inbox = queue.SimpleQueue()
+        audience = _LateDelivery(self.session, self.plan, self.header)
         with self._folders.for_run() as folders:
-            launcher = self._launcher(inbox, folders)
+            launcher = self._launcher(folders)
             loop = Loop(
                 self.plan,
                 Schedule(self.plan),
                 launcher,
-                inbox,
+                self._inbox,
                 audience,
                 LoopSettings(
                     maxfail=maxfail,
@@ -124,7 +121,7 @@ class Gate:
         factory = getattr(self.config, "_tmp_path_factory", None)
         return Path(factory.getbasetemp()) if factory is not None else Path(tempfile.mkdtemp(prefix="paragate-"))
 
-    def _launcher(self, inbox: Inbox, folders: RunFolders) -> Launcher:
+    def _launcher(self, folders: RunFolders) -> Launcher:
         uid = self.settings.testrunuid or uuid.uuid4().hex
 
         def setup(worker: str, slot: str) -> Message:
@@ -143,8 +140,9 @@ class Gate:
                 },
             }
 
-        if self._zygote is not None:
-            return ForkLauncher(self._zygote, inbox, task=_TASK.format(entry="forked"), setup=setup)
+        if self._forks is not None:
+            self._forks.setup = setup
+            return self._forks
         fresh = {
             "environment": dict(os.environ),
             "args": [str(arg) for arg in self.config.invocation_params.args],
@@ -153,8 +151,7 @@ class Gate:
             "sys_path": list(sys.path),
         }
         return PopenLauncher(
-            inbox,
-            task=_TASK.format(entry="booted"),
+            self._inbox,
             setup=lambda worker, slot: {**setup(worker, slot), **fresh},
             make_gateway=lambda slot: self.config.hook.pytest_paragate_make_gateway(slot=slot, config=self.config),
         )
@@ -211,14 +208,14 @@ def _outcome(
 class _LateDelivery:
     """The delivery, imported with the first news: until then nothing stands between a plan and its first start."""
 
-    def __init__(self, session: pytest.Session, plan: Plan) -> None:
-        self._session, self._plan = session, plan
+    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str]) -> None:
+        self._session, self._plan, self._header = session, plan, header
 
     @functools.cached_property
     def _delivery(self) -> Audience:
         from pytest_paragate.report.delivery import Delivery
 
-        return Delivery(self._session, self._plan)
+        return Delivery(self._session, self._plan, self._header)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._delivery, name)
@@ -284,9 +281,9 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def empty_result(exitstatus: int) -> GateResult:
-    """The result of a session that ended before its gate could run."""
-    is_interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+def empty_result(exitstatus: int, *, has_failed: bool) -> GateResult:
+    """The result of a session that ended before its gate could run; ``has_failed`` where that was in collection."""
+    is_interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not has_failed
     return GateResult(
         outcome="interrupted" if is_interrupted else "error",
         exitstatus=exitstatus,

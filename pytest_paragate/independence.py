@@ -14,9 +14,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from pytest_paragate.model import Check
 
@@ -265,8 +264,7 @@ def _above(start: tuple[str, ...], by_start: Mapping[tuple[str, ...], list[int]]
         yield from by_start.get(start[:depth], ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(NamedTuple):
     """What one check holds while it runs, as indices into the plan's patterns and resources.
 
     Only what somebody else may want as well is listed, so most checks claim nothing.
@@ -280,8 +278,7 @@ class Claims:
 NO_CLAIMS = Claims()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(NamedTuple):
     """Something of which there is only so much. ``amounts`` are the different amounts that checks use, ascending."""
 
     name: str

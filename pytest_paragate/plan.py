@@ -14,6 +14,7 @@ import graphlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
 from pytest_paragate.model import Check, PlanError, nearest
@@ -24,8 +25,7 @@ LONG_TEST_S = 0.25
 """No test shorter than this is worth a slot's attention on its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
+class Conflict(NamedTuple):
     """Two checks, by index, that are kept apart although neither waits for the other, and why."""
 
     one: int
@@ -33,8 +33,7 @@ class Conflict:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveWay:
+class GiveWay(NamedTuple):
     """An item leaves its slot idle until ``other`` has started, but no longer than ``until_s`` after the beginning."""
 
     other: int

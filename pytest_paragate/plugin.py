@@ -170,7 +170,7 @@ class RunHooks:
         category = getattr(report, "paragate", None)
         if category is None:
             return None
-        word = category.upper()
+        word = {"xfailed": "XFAIL", "xpassed": "XPASS"}.get(category, category.upper())
         if config.get_verbosity() < 0:
             letters = {"passed": ".", "failed": "F", "xfailed": "x", "xpassed": "X"}  # pytest's own, where it has one
             return category, letters.get(category, category[0]), word

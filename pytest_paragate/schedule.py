@@ -24,20 +24,15 @@ from __future__ import annotations
 
 import enum
 import heapq
-import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pytest_paragate.independence import Claims
 from pytest_paragate.lanes import Key, Lanes
+from pytest_paragate.model import assert_never
 from pytest_paragate.plan import Plan
-
-if sys.version_info >= (3, 11):
-    from typing import assert_never
-else:
-    from typing_extensions import assert_never
 
 MAX_RUN_S = 5.0
 """No run of tests is expected to take longer than this, unless it is a single test."""
@@ -98,15 +93,13 @@ class Slot:
         return f"{self.agent}/{self.number}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begin:
+class Begin(NamedTuple):
     """The workers may have work now."""
 
     at_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(NamedTuple):
     """A running item is decided. ``passed`` tells whether what needs it may run."""
 
     check: int
@@ -114,24 +107,21 @@ class Finished:
     at_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
+class Returned(NamedTuple):
     """These were started together and did not get to run; they go back to where they came from."""
 
     checks: tuple[int, ...]
     at_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotLost:
+class SlotLost(NamedTuple):
     """The slot takes no more work, ever. If it is busy, its items are still to finish or to be returned."""
 
     slot: Slot
     at_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(NamedTuple):
     """Nothing starts any more, because of fail-fast or an interruption."""
 
     reason: str
@@ -141,24 +131,21 @@ class Stop:
 Event: TypeAlias = Begin | Finished | Returned | SlotLost | Stop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(NamedTuple):
     """Run these in this order on this slot: one item, or a run of tests."""
 
     checks: tuple[int, ...]
     slot: Slot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(NamedTuple):
     """This one will not run: ``cause``, the root cause, did not pass or was dropped."""
 
     check: int
     cause: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
+class Drop(NamedTuple):
     """This one will not run, for a reason that has nothing to do with it."""
 
     check: int
@@ -168,8 +155,7 @@ class Drop:
 Command: TypeAlias = Start | Block | Drop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(NamedTuple):
     """How many items are in which state; ``decided`` are done, blocked or cancelled."""
 
     waiting: int

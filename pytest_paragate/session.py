@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 from pytest_paragate.collect import collected
 from pytest_paragate.model import ParagateError
 from pytest_paragate.run import zygote
+from pytest_paragate.run.gateways import ForkLauncher, Inbox
 from pytest_paragate.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,16 +44,19 @@ class GateSession:
         self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
         self.result: GateResult | None = None
         obstacle = _fork_obstacle(settings)
-        # First of all, before there is a thread; and while it imports what workers need, we import what planning needs.
-        fork_server = zygote.start_for(session) if obstacle is None and not settings.plan_only else None
+        inbox: Inbox = queue.SimpleQueue()
+        forks = None
+        if obstacle is None and not settings.plan_only:
+            # First of all, before there is a thread; while it and a first worker prepare, we prepare the plan.
+            forks = ForkLauncher(zygote.start_for(session), inbox)
         from pytest_paragate.gate import Gate
 
         workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
         try:
-            self.gate = Gate(session, settings, collected(session), zygote=fork_server, workers=workers)
+            self.gate = Gate(session, settings, collected(session), inbox=inbox, forks=forks, workers=workers)
         except BaseException as problem:
-            if fork_server is not None:
-                fork_server.close()
+            if forks is not None:
+                forks.close()
             if isinstance(problem, ParagateError):
                 raise pytest.UsageError(str(problem)) from None
             raise
@@ -65,7 +70,6 @@ class GateSession:
         if self._settings.plan_only:
             self._show_plan()
             return
-        self._write(self.gate.header())
         self.result = self.gate.run()
         loop = self.gate.loop_result
         if self._terminal is not None and not self._terminal._tw.width_of_current_line:
@@ -135,7 +139,7 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
         from pytest_paragate.gate import empty_result
 
         # An older report must not be taken for this run's.
-        result = empty_result(int(session.exitstatus))
+        result = empty_result(int(session.exitstatus), has_failed=session.testsfailed > 0)
     try:
         json_file.write(settings.json_path, json_file.as_data(result._replace(exitstatus=int(session.exitstatus))))
     except ParagateError as problem:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_paragate.plan import GiveWay, Plan
 from pytest_paragate.schedule import Begin, Command, Finished, Schedule, Slot, Start
@@ -19,8 +19,7 @@ MAX_NAMED = 5
 """No limit names more items than this."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulated:
+class Simulated(NamedTuple):
     """A run on the virtual clock, in which everything passes.
 
     ``starts`` holds item, slot, start and end in seconds since the gate started, in order of starting.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -25,8 +25,8 @@ _NOT_TOLD: Mapping[Outcome, Sequence[str]] = {
 class Delivery:
     """Tells pytest's hooks what the loop says: the loop's audience."""
 
-    def __init__(self, session: pytest.Session, plan: Plan) -> None:
-        self._session, self._plan = session, plan
+    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str]) -> None:
+        self._session, self._plan, self._header = session, plan, header
         self._config = session.config
         self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
         self._prints_lines = self._terminal is not None and self._config.get_verbosity() >= 0
@@ -34,6 +34,11 @@ class Delivery:
             # As pytest-xdist does: tests of several files take turns, and each change would be a line of its own.
             self._terminal.showfspath = False
         self._partial: dict[tuple[int, str], bytes] = {}
+
+    def begun(self) -> None:
+        if self._terminal is not None:
+            self._terminal.ensure_newline()
+            self._terminal.write_line(self._header())
 
     def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
         item, check = self._session.items[index], self._plan.checks[index]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # How long a worker's last messages may follow its death, and its death the end of its connection, seconds.
 _SETTLE_S = 2.0
+_TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
 
 
 class Said(NamedTuple):
@@ -67,10 +68,14 @@ class WorkerHandle(Protocol):
         """End the process and its group at once."""
 
 
-class Launcher(Protocol):
-    """Starts workers of one kind."""
+Setup = Callable[[str, str], Message]
+"""Everything that a worker must know, by its id and slot."""
 
-    def launch(self, worker_id: str, slot: str) -> WorkerHandle: ...
+
+class Launcher(Protocol):
+    """Starts workers of one kind. They number from 0: ``gw0``, ``gw1``, …"""
+
+    def launch(self, slot: str) -> WorkerHandle: ...
 
     def allow(self, pids: list[int]) -> None:
         """Let these processes outlive the run."""
@@ -164,28 +169,40 @@ class ForkWorker(_Connected):
 
 
 class ForkLauncher:
-    """Workers forked from a zygote; each pair of pipes is wrapped in an execnet gateway."""
+    """Workers forked from a zygote; each pair of pipes is wrapped in an execnet gateway.
 
-    def __init__(self, zygote: Zygote, inbox: Inbox, *, task: str, setup: Callable[[str, str], Message]) -> None:
+    The first one is forked at once: some slot will have work, and until it is known which, both sides prepare.
+    """
+
+    def __init__(self, zygote: Zygote, inbox: Inbox) -> None:
         import execnet
 
-        self._zygote, self._inbox, self._task, self._setup = zygote, inbox, task, setup
+        self.setup: Setup | None = None
+        self._zygote, self._inbox = zygote, inbox
         self._group = execnet.Group()
         self._workers: dict[str, ForkWorker] = {}
         self._listener = threading.Thread(target=self._listen, name="paragate-zygote", daemon=True)
         self._listener.start()
+        self._first: ForkWorker | None = self._fork()
 
-    def launch(self, worker_id: str, slot: str) -> ForkWorker:
+    def launch(self, slot: str) -> ForkWorker:
+        assert self.setup is not None
+        worker, self._first = self._first or self._fork(), None
+        worker.send(self.setup(worker.id, slot))
+        return worker
+
+    def _fork(self) -> ForkWorker:
         from execnet.gateway import Gateway
         from execnet.xspec import XSpec
 
         from pytest_paragate.run.pipe_io import PipeIO
 
+        worker_id = f"gw{len(self._workers)}"
         their_read, our_write = os.pipe()
         our_read, their_write = os.pipe()
         worker = self._workers[worker_id] = ForkWorker(worker_id, self._inbox, self._zygote)
         try:
-            self._zygote.fork(self._setup(worker_id, slot), their_read, their_write)
+            self._zygote.fork(worker_id, their_read, their_write)
         except OSError as problem:
             worker.gone(None, f"the fork server is gone: {problem}")
         finally:
@@ -194,7 +211,7 @@ class ForkLauncher:
         spec = XSpec(f"fork//id={worker_id}//execmodel=main_thread_only")
         gateway = Gateway(PipeIO(our_read, our_write, "thread"), spec)
         self._group._register(gateway)
-        worker.connect(gateway, self._task)
+        worker.connect(gateway, _TASK.format(entry="forked"))
         return worker
 
     def allow(self, pids: list[int]) -> None:
@@ -274,23 +291,22 @@ class PopenLauncher:
         self,
         inbox: Inbox,
         *,
-        task: str,
-        setup: Callable[[str, str], Message],
+        setup: Setup,
         make_gateway: Callable[[str], execnet.Gateway | None],
     ) -> None:
         import execnet
 
-        self._inbox, self._task, self._setup, self._make_gateway = inbox, task, setup, make_gateway
+        self._inbox, self._setup, self._make_gateway = inbox, setup, make_gateway
         self._group = execnet.Group(execmodel="thread")
         self._workers: list[PopenWorker] = []
 
-    def launch(self, worker_id: str, slot: str) -> PopenWorker:
-        worker = PopenWorker(worker_id, self._inbox)
+    def launch(self, slot: str) -> PopenWorker:
+        worker = PopenWorker(f"gw{len(self._workers)}", self._inbox)
         self._workers.append(worker)
-        worker.send(self._setup(worker_id, slot))
+        worker.send(self._setup(worker.id, slot))
         # Booting an interpreter takes a while, and no other slot should wait for it.
         threading.Thread(
-            target=self._start, args=(worker, slot), name=f"paragate-start-{worker_id}", daemon=True
+            target=self._start, args=(worker, slot), name=f"paragate-start-{worker.id}", daemon=True
         ).start()
         return worker
 
@@ -309,7 +325,7 @@ class PopenLauncher:
             if gateway is None:
                 spec = f"popen//id={worker.id}//execmodel=main_thread_only"
                 gateway = self._kept_gateway(spec) if is_kept else self._group.makegateway(spec)
-            worker.adopt(gateway, self._task, is_kept=is_kept)
+            worker.adopt(gateway, _TASK.format(entry="booted"), is_kept=is_kept)
         except Exception as problem:
             worker.gone(None, f"its gateway could not be started: {problem}")
 

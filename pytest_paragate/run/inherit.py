@@ -26,17 +26,21 @@ _RELAYED_HOOKS = (
 )
 
 
-def become_worker(config: pytest.Config, workerinput: dict[str, Any], *, crash_path: str) -> None:
-    """Change this forked copy of the main process into a worker. ``crash_path`` takes what is written past pytest."""
+def leave_main_process(config: pytest.Config) -> None:
+    """Let go of what belongs to the main process; runs as soon as this copy of it is forked."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
-    mark_as_worker(config, workerinput)
     _mute_terminal(config)
-    _reopen_streams(config, crash_path)
     _silence_reporters(config.pluginmanager)
     _reseed_numpy(config)
+
+
+def become_worker(config: pytest.Config, workerinput: dict[str, Any], *, crash_path: str) -> None:
+    """Be the worker that ``workerinput`` says. ``crash_path`` takes what is written past pytest."""
+    mark_as_worker(config, workerinput)
+    _reopen_streams(config, crash_path)
 
 
 def mark_as_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:

@@ -119,7 +119,10 @@ class ItemRunner:
                 self._worker.send({"say": "differs", "index": index, "why": why})
                 continue
             following = items[position + 1] if position + 1 < len(items) else None
-            self._run_item(index, item, following, message)
+            may_go_on = self._run_item(index, item, following, message)
+            if not may_go_on or self._worker.is_run_over:
+                self._worker.send({"say": "left", "indices": message["indices"][position + 1 :]})
+                return
 
     def finish(self) -> None:
         """Tear down everything that is still set up."""
@@ -135,7 +138,8 @@ class ItemRunner:
         place = self._by_nodeid.get(nodeid)
         return None if place is None else items[place]
 
-    def _run_item(self, index: int, item: pytest.Item, following: pytest.Item | None, message: Message) -> None:
+    def _run_item(self, index: int, item: pytest.Item, following: pytest.Item | None, message: Message) -> bool:
+        """Run one item and say how it ended; returns whether others may follow it in this run."""
         is_check = message["is_check"]
         if self._previous is not None:
             self._tear_down_for(item)
@@ -170,6 +174,7 @@ class ItemRunner:
             done.changed = before.changes()
         done.reports, done.stopped, done.commands = self._reports, self._worker.was_stopped, context.commands
         self._worker.send({"say": "item", "index": index, **asdict(done)})
+        return not done.stopped and done.ended_session is None
 
     def _tear_down_for(self, item: pytest.Item | None) -> None:
         """Tear down what ``item`` does not need, which the item before it had left standing."""

@@ -53,6 +53,9 @@ _HASTY_GOODBYE_S = 5.0
 class Audience(Protocol):
     """Who is told what happens, as it happens."""
 
+    def begun(self) -> None:
+        """The first checks have been handed out."""
+
     def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
         """A check has its verdict. ``reports`` are pytest's own reports of it, serialised; none for commands."""
 
@@ -126,7 +129,7 @@ class Loop:
         self._seats: dict[Slot, _Seat] = {}
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
-        self._launched = self._restarts = self._failures = 0
+        self._restarts = self._failures = 0
         self._unreported: deque[tuple[int, Verdict, Sequence[Mapping[str, Any]]]] = deque()
         self._reported_at = started_at
         self._is_stopped = False
@@ -139,6 +142,7 @@ class Loop:
         with self._own_signals():
             try:
                 self._obey(self._schedule.feed(Begin(at_s=self._now_s())))
+                self._audience.begun()
                 while not self._is_done():
                     self._handle(self._next_event())
                     self._report_when_idle()
@@ -215,15 +219,18 @@ class Loop:
             seat.worker.send(self._items_message(seat.worker.id, command.checks, first))
 
     def _launch(self, seat: _Seat) -> None:
-        worker_id = f"gw{self._launched}"
-        self._launched += 1
-        record = WorkerRecord(
-            id=worker_id, kind="fork", slot=str(seat.slot), started_s=self._now_s(), restarts=seat.restarts
-        )
-        seat.worker = self._launcher.launch(worker_id, str(seat.slot))
+        worker = seat.worker = self._launcher.launch(str(seat.slot))
         seat.has_items = False
-        self._by_worker[worker_id] = seat
-        self._result.workers.append(record._replace(kind=seat.worker.kind))
+        self._by_worker[worker.id] = seat
+        self._result.workers.append(
+            WorkerRecord(
+                id=worker.id,
+                kind=worker.kind,
+                slot=str(seat.slot),
+                started_s=self._now_s(),
+                restarts=seat.restarts,
+            )
+        )
 
     def _send_command(self, seat: _Seat, index: int, check: Check) -> None:
         spec, timeout_s = check.command, check.timeout_s
@@ -279,6 +286,8 @@ class Loop:
             self._audience.late_report(report)
             problem = ending.crash_message(report)
             self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
+        elif say == "left":
+            self._left(seat, message["indices"])
         elif say == "output":
             self._audience.output(message["index"], message["stream"], message["data"])
         elif seat is None or message.get("index") not in seat.pending:
@@ -313,11 +322,19 @@ class Loop:
         allowed = [leak.pid for leak in verdict.leaked if not leak.killed]
         if allowed:
             self._launcher.allow(allowed)
-        if (message.get("stopped") and message["say"] == "item") or message.get("changed"):
+        has_ended_session = message.get("ended_session") and check.kind == "test"
+        if (message.get("stopped") and message["say"] == "item") or message.get("changed") or has_ended_session:
             self._retire(seat)
-        self._settle(index, verdict, reports)
-        if message.get("ended_session") and check.kind == "test":
+        if has_ended_session:
             self._session_ended(message["ended_session"])
+        self._settle(index, verdict, reports)
+
+    def _left(self, seat: _Seat | None, indices: Sequence[int]) -> None:
+        """The worker will not begin these; whatever the controller does not know yet of why."""
+        if seat is not None and (given_back := [index for index in indices if index in seat.pending]):
+            self._give_back(seat, given_back)
+            if not seat.pending:
+                seat.forget_item()
 
     def _release(self, seat: _Seat, index: int) -> None:
         seat.pending.remove(index)
@@ -405,7 +422,7 @@ class Loop:
         seat.order = order
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
         if index is not None:
-            seat.worker.send({"do": "stop", "index": index, "kill": kill})
+            seat.worker.send({"do": "stop", "index": index, "kill": kill, "ends_run": self._is_stopped})
         grace_s = 0.0 if kill else self._grace_s(seat)
         is_command = seat.current is not None and self._plan.checks[seat.current].kind == "command"
         # A command's grace is its worker's to give; the worker itself is only overdue some time later.

@@ -7,7 +7,8 @@ do
 ===========  ==============================================================================================
 command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
 items        run collected items in order: ``indices, nodeids, basetemp, results, grace_s, leaks``
-stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace
+stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
+             is ended, and what follows it in its run is left
 exit         tear down, say goodbye and end
 ===========  ==============================================================================================
 
@@ -19,6 +20,7 @@ command      a command ended: ``index``, the fields of :class:`~pytest_paragate.
              with the ``output`` that people see of it
 cannot       a command could not be started: ``index, at, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
+left         what was not begun of a run, and will not be: ``indices``
 late         a fixture's teardown failed after its item had ended: ``report``
 warning      a warning was recorded: ``warning``
 output       live output under ``-s``: ``index, stream, data``

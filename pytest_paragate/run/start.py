@@ -13,16 +13,15 @@ import pytest
 
 from pytest_paragate.run import inherit, messages
 from pytest_paragate.run.items import ItemRunner, sendable
-from pytest_paragate.run.messages import Message
 from pytest_paragate.run.worker import Worker, lead_own_group
 
 BOOTED = pytest.StashKey[Worker]()
 
 # Set in a forked worker before its gateway serves, for the task that the controller then has it execute.
-_inherited: tuple[pytest.Session, Message] | None = None
+_inherited: pytest.Session | None = None
 
 
-def serve_forked(session: pytest.Session, setup: Message, read_fd: int, write_fd: int) -> NoReturn:
+def serve_forked(session: pytest.Session, worker: str, read_fd: int, write_fd: int) -> NoReturn:
     """Be a worker until the controller lets go; runs in a process just forked by the zygote."""
     global _inherited
     status = 1
@@ -31,12 +30,11 @@ def serve_forked(session: pytest.Session, setup: Message, read_fd: int, write_fd
 
         from pytest_paragate.run.pipe_io import PipeIO
 
-        setup = {**setup, "environment": dict(os.environ)}
-        inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
+        inherit.leave_main_process(session.config)
         lead_own_group()
-        _inherited = session, setup
+        _inherited = session
         io = PipeIO(read_fd, write_fd, "main_thread_only")
-        WorkerGateway(io=io, id=setup["id"], _startcount=2).serve()
+        WorkerGateway(io=io, id=worker, _startcount=2).serve()
         status = 0
     except BaseException:
         os.write(2, traceback.format_exc().encode())
@@ -50,9 +48,15 @@ def serve_forked(session: pytest.Session, setup: Message, read_fd: int, write_fd
 
 def forked(channel: Any) -> None:
     """What a forked worker's gateway executes."""
-    assert _inherited is not None
-    session, setup = _inherited
-    worker = Worker(channel, setup)
+    session = _inherited
+    assert session is not None
+    environment = dict(os.environ)
+    try:
+        setup = messages.opened(channel.receive())
+    except EOFError:  # there was no work for it after all
+        return
+    inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
+    worker = Worker(channel, {**setup, "environment": environment})
     runner = ItemRunner(session, worker)
     worker.serve(boot=_never, run_items=runner.run)
     runner.finish()

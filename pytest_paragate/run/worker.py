@@ -40,6 +40,7 @@ class Worker:
         self.environment: dict[str, str] = setup["environment"]
         self.current: int | None = None
         self.was_stopped = False
+        self.is_run_over = False
         self._is_item_running = False
         self._is_command_running = False
         self._lock = threading.RLock()
@@ -188,7 +189,9 @@ class Worker:
         if message["do"] == "stop":
             with self._lock:
                 self._told_to_stop[message["index"]] = message["kill"]
-                if self.current == message["index"]:
+                self.is_run_over = self.is_run_over or message["ends_run"]
+                # A run may have gone on since this was sent.
+                if self.current == message["index"] or (message["ends_run"] and self.current is not None):
                     self.stop.request(kill=message["kill"])
                     if self._is_item_running:
                         os.kill(os.getpid(), signal.SIGTERM)

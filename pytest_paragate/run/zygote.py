@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 _KILL_EVERYTHING_S = 1.5
 _MESSAGE_BYTES = 65536
 
-BecomeWorker = Callable[[dict[str, Any], int, int], NoReturn]
+BecomeWorker = Callable[[str, int, int], NoReturn]
 
 
 def start_for(session: pytest.Session) -> Zygote:
     """A fork server whose workers run the items that ``session`` has collected."""
 
-    def become_worker(request: dict[str, Any], read_fd: int, write_fd: int) -> NoReturn:
+    def become_worker(worker: str, read_fd: int, write_fd: int) -> NoReturn:
         from pytest_paragate.run.start import serve_forked
 
-        serve_forked(session, request, read_fd, write_fd)
+        serve_forked(session, worker, read_fd, write_fd)
 
     def prepare() -> None:
 
@@ -55,7 +55,7 @@ class Zygote:
     def __init__(self, become_worker: BecomeWorker, prepare: Callable[[], None]) -> None:
         """Fork the server.
 
-        ``become_worker(request, read_fd, write_fd)`` runs in each forked worker and never returns. ``prepare`` runs in
+        ``become_worker(id, read_fd, write_fd)`` runs in each forked worker and never returns. ``prepare`` runs in
         the server, beside the controller: it imports what workers need, so that none of them does it alone.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -74,9 +74,9 @@ class Zygote:
         theirs.close()
         self._socket = ours
 
-    def fork(self, request: dict[str, Any], read_fd: int, write_fd: int) -> None:
+    def fork(self, worker: str, read_fd: int, write_fd: int) -> None:
         """Ask for a worker that speaks on the two given pipe ends; they may be closed here afterwards."""
-        socket.send_fds(self._socket, [json.dumps({"fork": request}).encode()], [read_fd, write_fd])
+        socket.send_fds(self._socket, [json.dumps({"fork": worker}).encode()], [read_fd, write_fd])
 
     def signal(self, worker: str, signum: int) -> None:
         """Signal a worker and its process group; nothing happens when it has ended already."""
@@ -159,7 +159,7 @@ class _Server:
             self._allowed.update(message["allow"])
         return True
 
-    def _fork(self, request: dict[str, Any], read_fd: int, write_fd: int) -> None:
+    def _fork(self, worker: str, read_fd: int, write_fd: int) -> None:
         pid = os.fork()
         if pid == 0:
             self._controller.close()
@@ -169,14 +169,14 @@ class _Server:
             os.set_inheritable(write_fd, False)
             os.setpgid(0, 0)
             linux.die_with_parent(signal.SIGKILL)
-            self._become_worker(request, read_fd, write_fd)
+            self._become_worker(worker, read_fd, write_fd)
         os.close(read_fd)
         os.close(write_fd)
         pidfd = os.pidfd_open(pid)
-        self._workers[pidfd] = request["id"], pid
-        self._pids[request["id"]] = pid
+        self._workers[pidfd] = worker, pid
+        self._pids[worker] = pid
         self._poll.register(pidfd, select.POLLIN)
-        self._tell({"started": request["id"], "pid": pid})
+        self._tell({"started": worker, "pid": pid})
 
     def _reap(self, pidfd: int) -> None:
         worker, pid = self._workers.pop(pidfd)

@@ -142,7 +142,8 @@ def test_the_speedup_names_its_baseline_and_what_limits_it(mixed: GateRun) -> No
 
 def test_the_last_word_is_the_answer(mixed: GateRun) -> None:
     assert section(mixed)[-1] == "gate failed: 7 of 13 checks, 1 of 2 tests"
-    assert "6 failed, 4 passed, 1 skipped, 1 xfailed, 2 blocked, 1 advisory in" in mixed.lines[-1]
+    for count in ("6 failed", "4 passed", "1 skipped", "1 xfailed", "2 blocked", "1 advisory"):
+        assert re.search(rf"\b{count}\b", mixed.lines[-1])
 
 
 def test_a_failed_command_shows_what_was_run_said_and_declared(mixed: GateRun) -> None:
@@ -366,7 +367,7 @@ ONE = 'import pytest_paragate as gate\nruns = gate.command("touch ran")\n'
     [
         pytest.param({}, ["-k", "nothing"], 5, "failed", id="nothing selected"),
         pytest.param({"test_it.py": "import nothing_like_it"}, [], 2, "error", id="collection error"),
-        pytest.param({"conftest.py": f"{ONE}gate.command('true', name='x', agnet='y')"}, [], 4, "error", id="wrong key"),
+        pytest.param({"conftest.py": f"{ONE}x = gate.command('true', agnet='y')"}, [], 4, "error", id="wrong key"),
         pytest.param({"conftest.py": f"{ONE}x = gate.command('true', needs='y')"}, [], 4, "error", id="wrong plan"),
         pytest.param({}, ["--paragate-slots=test-runner=-1"], 4, None, id="wrong option"),
         pytest.param({}, ["--no-such-option"], 4, None, id="unknown option"),
@@ -415,7 +416,7 @@ HOSTILE = r"""
 import sys
 import pytest_paragate as gate
 
-TEXT = "\x1b[31mred\x1b]0;title\x07 \u202eevil\n::error::owned\n##vso[task.complete]x\n\x00\x08\ufffe]]> <b>&amp;\r\nlast\n"
+TEXT = "\x1b[31mred\x1b]0;title\x07 \u202eevil\n::error::owned\n##vso[task.complete]x\n\x00\x08\ufffe]]> <b>&amp;\r\n"
 prints = gate.command([sys.executable, "-c", f"import sys; sys.stdout.buffer.write({TEXT!r}.encode()); sys.exit(2)"])
 floods = gate.command("echo FIRST; yes 0123456789 | head -c 3000000; echo LAST; exit 5", shell=True, agent="debugger")
 

@@ -1,0 +1,234 @@
+"""Wrong input gets one message naming place and cure, exit status 4, no traceback, and nothing is run."""
+
+from __future__ import annotations
+
+import pytest
+
+from .gates import GateRun, Project
+
+CANARY = 'import pytest_paragate as gate\ncanary = gate.command("touch ran")\n'
+TOML = '[tool.paragate.checks.canary]\nrun = "touch ran"\n'
+
+
+def declared(line: str) -> dict[str, str]:
+    return {"conftest.py": f"{CANARY}{line}\n"}
+
+
+def table(lines: str) -> dict[str, str]:
+    return {"pyproject.toml": f"{TOML}{lines}\n"}
+
+
+# Files, arguments, and what the message must say: the place, what is wrong, what to do instead.
+WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
+    "unknown key": (
+        declared('x = gate.command("true", agnet="debugger")'),
+        [],
+        ["conftest.py:3: unknown key `agnet`, did you mean `agent`?", "hint: keys are name, agent, needs"],
+    ),
+    "unknown key of a function": (
+        declared('@gate.check(rites="x")\ndef x(): pass'),
+        [],
+        ["conftest.py:3: unknown key `rites`", "hint: keys are"],
+    ),
+    "unknown key of a mark": (
+        {**declared(""), "test_it.py": "import pytest\n@pytest.mark.paragate(agnet='x')\ndef test_it(): pass\n"},
+        [],
+        ["test_it.py:2: unknown key `agnet`, did you mean `agent`?"],
+    ),
+    "unknown key in TOML": (
+        table('[tool.paragate.checks.x]\nrun = "true"\nneed = ["canary"]'),
+        [],
+        ["pyproject.toml:5: [tool.paragate.checks.x]: unknown key `need`, did you mean `needs`?"],
+    ),
+    "key that does not work yet": (
+        declared('x = gate.command("true", retries=2)'),
+        [],
+        ["conftest.py:3: `retries` is not supported yet", "hint: remove it"],
+    ),
+    "command key on a function": (
+        declared('@gate.check(shell=True)\ndef x(): pass'),
+        [],
+        ["conftest.py:3: `shell` is for commands only", "hint: remove it; use it in paragate_run(…)"],
+    ),
+    "unknown agent type": (
+        declared('x = gate.command("true", agent="code-reviewr")'),
+        [],
+        ["conftest.py:3: unknown agent type 'code-reviewr', did you mean 'code-reviewer'?", "known are code-reviewer,"],
+    ),
+    "bad duration": (
+        declared('x = gate.command("true", timeout="2 minuets")'),
+        [],
+        ["conftest.py:3: `timeout` cannot be '2 minuets'", 'hint: write seconds as a number, or "500ms"'],
+    ),
+    "negative duration in TOML": (
+        table('[tool.paragate.checks.x]\nrun = "true"\ntimeout = -1'),
+        [],
+        ["pyproject.toml:5: [tool.paragate.checks.x]: `timeout` cannot be -1: it must be more than zero"],
+    ),
+    "bad duration option": (
+        declared(""),
+        ["--paragate-timeout=soon"],
+        ["--paragate-timeout: the time limit cannot be 'soon'", "hint: write seconds"],
+    ),
+    "negative slots": (
+        declared(""),
+        ["--paragate-slots=test-runner=-2"],
+        ["--paragate-slots: the number of slots of test-runner cannot be '-2'", "1 or more, or 'auto'"],
+    ),
+    "negative slots in ini": (
+        {**declared(""), "pytest.ini": "[pytest]\nparagate_slots =\n  debugger=0\n"},
+        [],
+        ["setting `paragate_slots`: the number of slots of debugger cannot be '0'", "1 or more"],
+    ),
+    "cycle": (
+        declared('a = gate.command("true", needs="b")\nb = gate.command("true", after="c")\nc = gate.command("true", needs="a")'),
+        [],
+        ["conftest.py:3: these wait for each other: a -> b -> c -> a", "hint: take one of them out of"],
+    ),
+    "need of itself": (
+        declared('a = gate.command("true", needs="a")'),
+        [],
+        ['conftest.py:3: "a" needs itself', "hint: take"],
+    ),
+    "unknown need": (
+        declared('x = gate.command("true", needs="canarry")'),
+        [],
+        ['conftest.py:3: "x" needs "canarry", which does not exist', 'hint: did you mean "canary"?'],
+    ),
+    "unknown after": (
+        declared('x = gate.command("true", after="something-else")'),
+        [],
+        ['conftest.py:3: "x" comes after "something-else", which does not exist', "hint: name an existing check"],
+    ),
+    "duplicate name": (
+        declared('x = gate.command("true", name="canary")'),
+        [],
+        ['conftest.py:3: duplicate name "canary"', "conftest.py:2", "hint: give one of the two another name"],
+    ),
+    "duplicate name in TOML": (
+        {"pyproject.toml": TOML + TOML},
+        [],
+        ["pyproject.toml:3: not valid TOML"],
+    ),
+    "need that was deselected": (
+        declared('x = gate.command("true", needs="canary")'),
+        ["--deselect=conftest.py::canary"],
+        ['conftest.py:3: "x" needs "canary", which was deselected', 'hint: select "canary" too'],
+    ),
+    "need outside of the arguments": (
+        declared('x = gate.command("true", needs="canary")'),
+        ["conftest.py::x"],
+        ['conftest.py:3: "x" needs "canary", which was deselected', 'hint: select "canary" too'],
+    ),
+    "empty command": (
+        declared('x = gate.command("  ")'),
+        [],
+        ["conftest.py:3: the command is empty", "hint: write a program with its arguments"],
+    ),
+    "no command in TOML": (
+        table('[tool.paragate.checks.x]\nagent = "debugger"'),
+        [],
+        ["pyproject.toml:3: [tool.paragate.checks.x]: `run` is missing", 'hint: write run = "…"'],
+    ),
+    "command that needs a shell": (
+        declared('x = gate.command("ls | wc -l")'),
+        [],
+        ["conftest.py:3: the command 'ls | wc -l' needs a shell for a pipe", "hint: add shell=True"],
+    ),
+    "command in TOML that needs a shell": (
+        table('[tool.paragate.checks.x]\nrun = "ls > log"'),
+        [],
+        ["pyproject.toml:4: [tool.paragate.checks.x]: the command 'ls > log' needs a shell", "shell"],
+    ),
+    "malformed TOML": (
+        table("[tool.paragate.checks.x\nrun = 1"),
+        [],
+        ["pyproject.toml", "line 3"],
+    ),
+    "malformed TOML beside an ini file": (
+        {**table("[tool.paragate.checks.x\nrun = 1"), "pytest.ini": "[pytest]\n"},
+        [],
+        ["pyproject.toml:3: not valid TOML"],
+    ),
+    "writes outside the root": (
+        declared('x = gate.command("true", writes=["../elsewhere"])'),
+        [],
+        ["conftest.py:3: `writes` cannot contain '../elsewhere'", "outside the root folder", "hint: declare only"],
+    ),
+    "folder that is not there": (
+        declared('x = gate.command("true", cwd="nowhere")'),
+        [],
+        ["conftest.py:3: `cwd` cannot be 'nowhere': there is no such folder", "hint: it is relative to"],
+    ),
+    "more of a resource than there is": (
+        declared('x = gate.command("true", uses={"gpu": 2})'),
+        [],
+        ['conftest.py:3: "x" uses 2 of "gpu", of which there is 1', "hint: raise the capacity"],
+    ),
+    "debugger": (declared(""), ["--pdb"], ["--pdb: cannot be used with --paragate", "hint: debug the one test without"]),
+    "tracing": (declared(""), ["--trace"], ["--trace: cannot be used with --paragate", "hint: "]),
+    "unknown kind of workers": (
+        declared(""),
+        ["--paragate-workers=forked"],
+        ["--paragate-workers: the kind of workers cannot be 'forked': it is one of auto, fork, popen", "did you mean fork?"],
+    ),
+    "retries": (declared(""), ["--paragate-retries=2"], ["--paragate-retries: is not supported yet", "hint: remove it"]),
+    "distribution mode": (declared(""), ["--dist=loadfile", "-n2"], ["--dist: loadfile is not supported yet", "hint: "]),
+    "two answers": (
+        declared(""),
+        ["-n2", "--paragate-slots=test-runner=3"],
+        ["--paragate-slots: says test-runner=3, and -n says 2", "hint: give one of the two"],
+    ),
+    "report in a folder that is not there": (
+        declared(""),
+        ["--paragate-json=nowhere/report.json"],
+        ["--paragate-json: cannot be 'nowhere/report.json': there is no folder", "hint: give the path of a file"],
+    ),
+    "check in a test module": (
+        {**declared(""), "test_it.py": 'import pytest_paragate as gate\nx = gate.command("true")\ndef test_it(): pass\n'},
+        [],
+        ["test_it.py:2: a check cannot be declared in a test module", "hint: move it to conftest.py"],
+    ),
+    "fixture of the hook that raises": (
+        declared("def pytest_paragate_checks(gate):\n    gate.command(1 / 0, name='x')"),
+        [],
+        ["conftest.py:4", "ZeroDivisionError"],
+    ),
+}  # fmt: skip
+
+
+def assert_refused(run: GateRun, *parts: str) -> None:
+    assert run.status == 4, run.text
+    for part in parts:
+        assert part in run.text, run.text
+    assert "Traceback" not in run.text
+    assert "INTERNALERROR" not in run.text
+    assert not (run.folder / "ran").exists()
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_refused_in_words_before_anything_runs(project: Project, case: str) -> None:
+    files, args, parts = WRONG[case]
+    run = project.write(files).run(*args)
+    assert_refused(run, *parts)
+    assert run.text.count(parts[0]) == 1, run.text
+
+
+def test_everything_that_is_wrong_is_told_at_once(project: Project) -> None:
+    run = project.write(
+        declared('x = gate.command("")\ny = gate.command("true", agnet=1)\nz = gate.command("a|b")')
+    ).run()
+    assert_refused(run, "conftest.py:3: ", "conftest.py:4: ", "conftest.py:5: ")
+
+
+def test_our_options_without_the_gate_are_refused(project: Project) -> None:
+    run = project.write(declared("")).start_pytest("--paragate-slots=test-runner=2").finish()
+    assert_refused(run, "--paragate-slots: works with --paragate only", "hint: add --paragate")
+
+
+def test_a_program_that_is_not_there_is_a_verdict_and_others_run(project: Project) -> None:
+    run = project.write(declared('x = gate.command("no-such-program")')).run()
+    assert run.status == 1
+    assert run.outcomes() == {"canary": "passed", "x": "error"}
+    assert (run.folder / "ran").exists()
+    assert "Traceback" not in run.text
