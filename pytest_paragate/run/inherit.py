@@ -43,6 +43,15 @@ def become_worker(config: pytest.Config, workerinput: dict[str, Any], *, crash_p
     _reopen_streams(config, crash_path)
 
 
+def save_coverage() -> None:
+    """Save what coverage measured in this process, beside the main process's data, which combines it at the end."""
+    coverage = sys.modules.get("coverage")
+    measuring = coverage.Coverage.current() if coverage is not None else None
+    if measuring is not None:
+        measuring.stop()
+        measuring.save()
+
+
 def mark_as_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     """Set what plugins, fixtures and settings files look at to know that they are in a worker."""
     os.environ["PYTEST_XDIST_WORKER"] = workerinput["workerid"]

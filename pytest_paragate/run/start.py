@@ -39,6 +39,8 @@ def serve_forked(session: pytest.Session, worker: str, read_fd: int, write_fd: i
     except BaseException:
         os.write(2, traceback.format_exc().encode())
     finally:
+        with contextlib.suppress(Exception):
+            inherit.save_coverage()
         # Never up the stack that was forked: it is the main process's.
         with contextlib.suppress(BaseException):
             atexit._run_exitfuncs()
@@ -104,10 +106,21 @@ def _boot(worker: Worker) -> None:
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])
         inherit.mark_as_worker(config, workerinput)
         config.stash[BOOTED] = worker
+        witness = _Witness()
+        config.pluginmanager.register(witness, "paragate-witness")
         status = config.hook.pytest_cmdline_main(config=config)
-        worker.refuse_pending(f"the worker's own collection ended with exit status {int(status)}")
+        worker.refuse_pending(f"the worker's own session ended with exit status {int(status)}{witness.said}")
     except BaseException as problem:
         worker.refuse_pending(f"the worker's session could not start: {type(problem).__name__}: {problem}")
+
+
+class _Witness:
+    """Hears why a booted session fails before it can run anything."""
+
+    said = ""
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self.said = f": {str(excrepr).strip().splitlines()[-1]}"
 
 
 def _say_goodbye(worker: Worker, config: pytest.Config) -> None:

@@ -241,7 +241,9 @@ def test_a_gateway_that_never_comes_up_does_not_hold_an_interrupted_gate(project
         "        tell('starting')\n"
         "        time.sleep(300)\n"
         "near = gate.command('true', agent='a')\n"
-        "far = gate.command('touch far-ran', agent='b', grace=0.1, after='near')\n"
+        "@gate.check(agent='b', grace=0.1, after='near')\n"
+        "def far():\n"
+        "    tell('far-ran')\n"
     )
     running = project.write({"conftest.py": conftest, "pyproject.toml": INI}).start("--paragate-workers=popen")
     running.wait_for("starting")
@@ -311,6 +313,25 @@ def test_interrupted_tests_tear_down_their_fixtures(project: Project, workers: s
     agent = run.report["agents"][0]
     assert (agent["tests"], agent["passed"], agent["failed"], agent["other"]) == (7, 1, 0, 6)
     assert project.processes() == {}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [("pytest.exit('enough', returncode=9)", 9), ("raise KeyboardInterrupt", 2)],
+    ids=["exit", "interrupt"],
+)
+def test_a_test_may_end_the_session_as_under_plain_pytest(
+    project: Project, workers: str, request_: str, status: int
+) -> None:
+    tests = f"{PREAMBLE}\ndef test_ends():\n    {request_}\n" + "".join(
+        f"def test_later_{number}():\n    tell('later-ran')\n" for number in range(5)
+    )
+    project.write({"test_ends.py": tests})
+    plain = project.start_pytest().finish()
+    run = project.run(workers, "--maxfail=1")
+    assert run.status == plain.status == status
+    assert (run.report["outcome"], run.report["exitstatus"]) == ("interrupted", status)
+    assert not (project.folder / "later-ran").exists()
 
 
 def test_an_interruption_before_the_gate_runs_is_reported_too(project: Project) -> None:

@@ -107,6 +107,19 @@ def test_a_dying_worker_costs_one_test_and_no_test_runs_twice(project: Project, 
     assert [worker["restarts"] for worker in run.report["workers"]] == [0, 1, 2]
 
 
+def test_a_test_that_takes_too_long_costs_no_other(project: Project, workers: str) -> None:
+    tests = NOTE + (
+        "@pytest.mark.parametrize('number', range(6))\n"
+        "def test_each(number):\n"
+        "    note('ran', number)\n"
+        "    while number == 2: pass\n"
+    )
+    run = project.write({"test_slow.py": tests}).run(workers, "--paragate-timeout=0.5")
+    assert sorted(notes(project, "ran")) == [[str(number)] for number in range(6)]
+    assert (run.status, run.report["agents"][0]["passed"]) == (1, 5)
+    assert re.search(r"TIMEOUT +test_slow.py::test_each\[2\] +took longer than 0.5 s", run.text)
+
+
 def test_checks_behind_a_dead_worker_run_in_its_slot(project: Project, workers: str) -> None:
     project.write(
         {
