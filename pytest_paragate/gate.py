@@ -24,8 +24,9 @@ from pytest_paragate.history import History
 from pytest_paragate.model import Check
 from pytest_paragate.plan import Plan, make_plan
 from pytest_paragate.report.text import seconds
+from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
-from pytest_paragate.run.loop import Audience, Loop, LoopResult, LoopSettings
+from pytest_paragate.run.loop import Loop
 from pytest_paragate.run.messages import Message
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings

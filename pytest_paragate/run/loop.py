@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import queue
 import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check, assert_never
 from pytest_paragate.plan import Plan
-from pytest_paragate.run import verdicts
+from pytest_paragate.run import messages, verdicts
+from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
 from pytest_paragate.run.messages import Message
+from pytest_paragate.run.signals import signals_into
 from pytest_paragate.schedule import (
     Begin,
     Block,
@@ -50,27 +50,6 @@ _GOODBYE_S = 120.0
 _HASTY_GOODBYE_S = 5.0
 
 
-class Audience(Protocol):
-    """Who is told what happens, as it happens."""
-
-    def begun(self) -> None:
-        """The first checks have been handed out."""
-
-    def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
-        """A check has its verdict. ``reports`` are pytest's own reports of it, serialised; none for commands."""
-
-    def output(self, index: int, stream: str, data: bytes) -> None:
-        """Live output under ``-s``."""
-
-    def stop_wanted(self) -> str | None:
-        """Why the run should stop, when a reporter or plugin has asked for that."""
-
-    def warning(self, warning: Mapping[str, Any]) -> None: ...
-
-    def late_report(self, report: Mapping[str, Any]) -> None:
-        """A fixture's teardown failed after its item had its verdict."""
-
-
 @dataclass(slots=True, kw_only=True)
 class _Seat:
     """One slot: its worker while it has one, and what that worker is doing."""
@@ -84,30 +63,10 @@ class _Seat:
     deadline: float | None = None
     order: verdicts.Order | None = None
     has_items: bool = False
+    has_tests: bool = False
 
     def forget_item(self) -> None:
         self.current = self.began_at = self.deadline = self.order = None
-
-
-@dataclass(slots=True, kw_only=True)
-class LoopResult:
-    """What :meth:`Loop.run` leaves: verdicts by index, workers, and what went wrong around the checks."""
-
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
-    workers: list[WorkerRecord] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    signum: int | None = None
-    ended_session: tuple[str, str, int | None] | None = None
-    stopped_by_maxfail: bool = False
-
-
-class LoopSettings(NamedTuple):
-    """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id."""
-
-    maxfail: int
-    max_worker_restart: int | None
-    crash_path: Callable[[str], str]
-    basetemp: Callable[[str], str]
 
 
 class Loop:
@@ -139,7 +98,7 @@ class Loop:
 
     def run(self) -> LoopResult:
         """Run until every check has its verdict and every worker is gone."""
-        with self._own_signals():
+        with signals_into(self._inbox):
             try:
                 self._obey(self._schedule.feed(Begin(at_s=self._now_s())))
                 self._audience.begun()
@@ -205,7 +164,7 @@ class Loop:
         if seat is None:
             seat = self._seats[command.slot] = _Seat(slot=command.slot)
         first = self._plan.checks[command.checks[0]]
-        if seat.worker is not None and seat.has_items and first.kind == "function":
+        if seat.worker is not None and seat.has_tests and first.kind == "function":
             # It tears everything down behind it; fixtures that tests share stay with the worker that has them.
             self._retire(seat)
         if seat.worker is None:
@@ -216,11 +175,13 @@ class Loop:
             self._send_command(seat, command.checks[0], first)
         else:
             seat.has_items = True
-            seat.worker.send(self._items_message(seat.worker.id, command.checks, first))
+            seat.has_tests = seat.has_tests or first.kind == "test"
+            basetemp = self._settings.basetemp(seat.worker.id)
+            seat.worker.send(messages.items(self._plan, command.checks, self._result.verdicts, basetemp=basetemp))
 
     def _launch(self, seat: _Seat) -> None:
         worker = seat.worker = self._launcher.launch(str(seat.slot))
-        seat.has_items = False
+        seat.has_items = seat.has_tests = False
         self._by_worker[worker.id] = seat
         self._result.workers.append(
             WorkerRecord(
@@ -239,40 +200,7 @@ class Loop:
         seat.current, seat.began_at = index, time.monotonic()
         if timeout_s is not None:
             seat.deadline = seat.began_at + timeout_s + check.grace_s + _OVERDUE_S
-        seat.worker.send(
-            {
-                "do": "command",
-                "index": index,
-                "name": check.nodeid,
-                "argv": list(spec.argv),
-                "cwd": spec.cwd,
-                "env": dict(spec.env),
-                "shell": spec.shell,
-                "timeout_s": timeout_s,
-                "grace_s": check.grace_s,
-                "leaks": check.leaks,
-            }
-        )
-
-    def _items_message(self, worker_id: str, indices: Sequence[int], first: Check) -> Message:
-        needed = (*self._plan.needs[indices[0]], *self._plan.after[indices[0]]) if first.is_marked else ()
-        return {
-            "do": "items",
-            "indices": list(indices),
-            "nodeids": [self._plan.checks[index].nodeid for index in indices],
-            "basetemp": self._settings.basetemp(worker_id),
-            "is_check": first.kind == "function",
-            "results": {
-                self._plan.checks[other].nodeid: {
-                    "name": self._plan.checks[other].name,
-                    "family": self._plan.checks[other].family,
-                    "verdict": self._result.verdicts[other].to_dict(),
-                }
-                for other in needed
-            },
-            "grace_s": first.grace_s,
-            "leaks": first.leaks,
-        }
+        seat.worker.send(messages.command(index, check, spec))
 
     # hearing from workers
 
@@ -422,7 +350,7 @@ class Loop:
         seat.order = order
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
         if index is not None:
-            seat.worker.send({"do": "stop", "index": index, "kill": kill, "ends_run": self._is_stopped})
+            seat.worker.send(messages.stop(index, kill=kill, ends_run=self._is_stopped))
         grace_s = 0.0 if kill else self._grace_s(seat)
         is_command = seat.current is not None and self._plan.checks[seat.current].kind == "command"
         # A command's grace is its worker's to give; the worker itself is only overdue some time later.
@@ -467,7 +395,7 @@ class Loop:
         self._dismiss(worker, _GOODBYE_S)
 
     def _dismiss(self, worker: WorkerHandle, patience_s: float) -> None:
-        worker.send({"do": "exit"})
+        worker.send(messages.exit())
         self._leaving[worker.id] = worker, time.monotonic() + patience_s
 
     def _worker_ended(self, event: Ended) -> None:
@@ -525,22 +453,6 @@ class Loop:
             self._handle(self._next_event())
 
     # interruptions
-
-    @contextmanager
-    def _own_signals(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into events while the gate runs."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {
-            signum: signal.signal(signum, lambda number, _: self._inbox.put(Signalled(signum=number)))
-            for signum in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
 
     def _interrupted(self, signum: int) -> None:
         name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name

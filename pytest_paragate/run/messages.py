@@ -35,7 +35,13 @@ such a message travels as JSON, which does not.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_paragate.model import Check, CommandSpec
+    from pytest_paragate.plan import Plan
+    from pytest_paragate.verdict import Verdict
 
 Message = dict[str, Any]
 
@@ -49,6 +55,55 @@ WORKER_VARIABLES = (
     "PYTEST_XDIST_TESTRUNUID",
     "PYTEST_CURRENT_TEST",
 )
+
+
+def command(index: int, check: Check, spec: CommandSpec) -> Message:
+    """Run a command check."""
+    return {
+        "do": "command",
+        "index": index,
+        "name": check.nodeid,
+        "argv": list(spec.argv),
+        "cwd": spec.cwd,
+        "env": dict(spec.env),
+        "shell": spec.shell,
+        "timeout_s": check.timeout_s,
+        "grace_s": check.grace_s,
+        "leaks": check.leaks,
+    }
+
+
+def items(plan: Plan, indices: Sequence[int], verdicts: Mapping[int, Verdict], *, basetemp: str) -> Message:
+    """Run collected items: one function check or marked test, with what is known of its needs, or a run of tests."""
+    first = plan.checks[indices[0]]
+    awaited = (*plan.needs[indices[0]], *plan.after[indices[0]]) if first.is_marked else ()
+    return {
+        "do": "items",
+        "indices": list(indices),
+        "nodeids": [plan.checks[index].nodeid for index in indices],
+        "basetemp": basetemp,
+        "is_check": first.kind == "function",
+        "results": {
+            plan.checks[other].nodeid: {
+                "name": plan.checks[other].name,
+                "family": plan.checks[other].family,
+                "verdict": verdicts[other].to_dict(),
+            }
+            for other in awaited
+        },
+        "grace_s": first.grace_s,
+        "leaks": first.leaks,
+    }
+
+
+def stop(index: int, *, kill: bool, ends_run: bool) -> Message:
+    """End an item; with ``ends_run`` nothing else will be run either."""
+    return {"do": "stop", "index": index, "kill": kill, "ends_run": ends_run}
+
+
+def exit() -> Message:
+    """Tear down and go."""
+    return {"do": "exit"}
 
 
 def send(channel: Any, message: Message) -> None:
