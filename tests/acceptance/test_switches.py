@@ -257,7 +257,7 @@ fourth = gate.command("true", needs="third")
 # what a plugin or a hook may do
 
 
-@pytest.mark.parametrize("plugin", ["terminal", "cacheprovider", "xdist", "randomly", "junitxml", "logging"])
+@pytest.mark.parametrize("plugin", ["terminal", "cacheprovider", "xdist", "randomly"])
 def test_without_a_plugin_outcomes_are_the_same(suite: Project, plugin: str) -> None:
     run = suite.run("-p", f"no:{plugin}")
     assert run.status == 1
