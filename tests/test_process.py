@@ -162,7 +162,7 @@ def test_path_of_the_given_environment_and_cwd_find_the_program(command: Runner)
 @pytest.mark.parametrize(
     ("argv", "text"),
     [
-        (["no-such-tool"], "no such program: no-such-tool (looked in PATH: /usr/bin:/bin)"),
+        (["no-such-tool"], "no such program: no-such-tool (looked in the 2 folders of PATH)"),
         (["./no-such-tool"], "no such program: ./no-such-tool (looked from {cwd})"),
         (["./plain"], "not executable: {cwd}/./plain (its mode does not allow it, see chmod +x)"),
         (["./folder"], "not executable: {cwd}/./folder (it is a folder)"),

@@ -106,7 +106,7 @@ def test_a_failed_gate_with_a_blocked_check() -> None:
 FAILED   conftest.py::crate[memory-core]  44/45 tests passed
 BLOCKED  conftest.py::bench               needs crate[memory-core]
 speedup 1.69x: 111.9s one after another (sum of durations) → 66.2s; limit 1.75x, set by debugger: leaks
-gate failed: 2 of 6 checks
+gate failed: 1 of 6 checks, 1 not run
 """
     )
 
@@ -130,7 +130,7 @@ BLOCKED  conftest.py::bench
 speedup 1.69x: 111.9s one after another
   (sum of durations) -> 66.2s;
   limit 1.75x, set by debugger: leaks
-gate failed: 2 of 6 checks
+gate failed: 1 of 6 checks, 1 not run
 """
     )
 

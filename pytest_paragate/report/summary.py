@@ -342,6 +342,8 @@ def _overall(result: GateResult, page: _Page) -> tuple[str, Markup]:
         found = [f"{_listed(found)} passed"] if found else []
     elif result.outcome == "failed":
         found = [*_share(checks, "check", is_passed=False), *_share(tests, "test", is_passed=False)]
+        held_back = sum(not verdict.is_ok and not verdict.outcome.is_own_failure for verdict in (*checks, *tests))
+        found += [f"{held_back} not run"] if held_back else []
     if lost:
         found.append(lost)
     if not result.results and not result.missing:
@@ -366,7 +368,7 @@ def _share(verdicts: Sequence[Verdict], noun: str, *, is_passed: bool) -> list[s
     if is_passed:
         number = sum(verdict.outcome is Outcome.PASSED for verdict in verdicts)
         return [f"{number} of {_counted(len(verdicts), noun)}"] if verdicts else []
-    number = sum(not verdict.is_ok for verdict in verdicts)
+    number = sum(not verdict.is_ok and verdict.outcome.is_own_failure for verdict in verdicts)
     return [f"{number} of {_counted(len(verdicts), noun)}"] if number else []
 
 

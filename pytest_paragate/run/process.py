@@ -259,7 +259,7 @@ def _find_program(name: str, cwd: str, env: Mapping[str, str]) -> str:
     if _IS_WINDOWS:
         found = shutil.which(name, path=path) or shutil.which(os.path.join(cwd, name))
         if found is None:
-            raise CannotStart(f"no such program: {name} (looked in PATH: {path})")
+            raise CannotStart(f"no such program: {name} (looked {_folders_of(path)})")
         return found
     is_path = "/" in name
     refused = None
@@ -277,7 +277,13 @@ def _find_program(name: str, cwd: str, env: Mapping[str, str]) -> str:
     if refused is not None:
         why = "it is a folder" if os.path.isdir(refused) else "its mode does not allow it, see chmod +x"
         raise CannotStart(f"not executable: {refused} ({why})")
-    raise CannotStart(f"no such program: {name} (looked {f'from {cwd}' if is_path else f'in PATH: {path}'})")
+    raise CannotStart(f"no such program: {name} (looked {f'from {cwd}' if is_path else _folders_of(path)})")
+
+
+def _folders_of(path: str) -> str:
+    """Not the folders themselves: PATH is long, and those who need it know where to look."""
+    number = len(path.split(os.pathsep))
+    return f"in the {number} folders of PATH" if number > 1 else f"in PATH: {path}"
 
 
 def _refusal(error: Exception, program: str, cwd: str) -> CannotStart:

@@ -14,6 +14,11 @@ if not sys.platform.startswith("linux"):
     collect_ignore_glob = ["test_*.py"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # They compile and take longest; what is quick should speak first.
+    items.sort(key=lambda item: item.path.name == "test_examples.py")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     made = Project(tmp_path)

@@ -248,6 +248,7 @@ fourth = gate.command("true", needs="third")
     run = project.run("--sw", "--tb=no")
     assert run.status == 2
     assert (run.outcomes()["third"], run.outcomes()["fourth"]) == ("failed", "blocked")
+    assert "conftest.py::third" in (run.folder / ".pytest_cache/v/cache/stepwise").read_text()
     project.write({"conftest.py": conftest.replace("false", "true")})
     run = project.run("--sw", "--tb=no")
     assert run.outcomes() == dict.fromkeys(("first", "second", "third", "fourth"), "passed")
@@ -347,7 +348,7 @@ def meet(me, other):
         {
             "test_a.py": meet + "def test_a(): meet('a', 'b')\n",
             "test_b.py": meet + "def test_b(): meet('b', 'a')\n",
-            "conftest.py": "import pytest_paragate as gate\nx = gate.command('true')\n",
+            "conftest.py": "import pytest_paragate as gate\nx = gate.command('true', after=['test_a', 'test_b'])\n",
         }
     )
     run = project.run(option)
