@@ -92,7 +92,8 @@ def of_phases(
     if carrier.outcome != wanted:
         own = _report(item, check, verdict, when="call")
         carrier.outcome, carrier.longrepr = own.outcome, _joined(carrier, own)
-    _name_ending(carrier.longrepr, verdict)
+    if check.is_marked or verdict.outcome in (Outcome.TIMEOUT, Outcome.CANCELLED):
+        _head_with(carrier.longrepr, verdict.summary)
     if check.is_marked:
         _tag(carrier, check, verdict)
         if carrier is not reports[-1]:  # where JUnit looks for properties
@@ -100,11 +101,11 @@ def of_phases(
     return list(reports)
 
 
-def _name_ending(longrepr: object, verdict: Verdict) -> None:
-    """Under a traceback of where a check was when it was ended, say why it was."""
+def _head_with(longrepr: object, summary: str) -> None:
+    """Let pytest's short summary say what the verdict says: a time limit, or an exit status without a class's name."""
     crash = getattr(longrepr, "reprcrash", None)
-    if crash is not None and verdict.outcome in (Outcome.TIMEOUT, Outcome.CANCELLED):
-        crash.message = verdict.summary
+    if crash is not None and summary:
+        crash.message = neutral(summary, keep_newlines=False)
 
 
 def _joined(carrier: pytest.TestReport, own: pytest.TestReport) -> Any:

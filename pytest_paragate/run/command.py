@@ -92,7 +92,7 @@ class CommandRunner:
             )
         except process.CannotStart as problem:
             context.commands.append({"command": shown, "cannot_start": str(problem)})
-            raise CommandFailed(f"{shown}: {problem}") from None
+            raise CommandFailed(f"{problem}: {shown}") from None
         return _judged(shown, done, worker, context, timeout_s=timeout_s, check=check)
 
 
@@ -135,7 +135,7 @@ def _judged(
             print(f"--- {shown} ({stream}) ---\n{text}", end="" if text.endswith("\n") else "\n")
     if check and (done.returncode != 0 or done.timed_out):
         how = f"took longer than {timeout_s:g} s" if done.timed_out else status_text(done.returncode)
-        raise CommandFailed(f"{shown}: {how}", result)
+        raise CommandFailed(f"{how}: {shown}", result)
     return result
 
 
