@@ -23,7 +23,6 @@ from pytest_paragate.collect import COLLECTING, Collected
 from pytest_paragate.history import History
 from pytest_paragate.model import Check
 from pytest_paragate.plan import Plan, make_plan
-from pytest_paragate.report.text import seconds
 from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
 from pytest_paragate.run.loop import Loop
@@ -74,7 +73,9 @@ class Gate:
         self.problems: list[str] = list(self._history.warnings)
 
     def header(self) -> str:
-        """The line before anything runs: how much there is, on how many slots, and how long it may take."""
+        """The line above all results: how much there is, on how many slots, and how long it may take."""
+        from pytest_paragate.report.text import seconds
+
         kinds = Counter("check" if check.is_marked else "test" for check in self.plan.checks)
         amounts = " and ".join(_counted(kinds[kind], kind) for kind in ("check", "test") if kinds[kind])
         slots = sum(self.plan.slots.values())

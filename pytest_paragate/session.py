@@ -47,7 +47,10 @@ class GateSession:
         inbox: Inbox = queue.SimpleQueue()
         forks = None
         if obstacle is None and not settings.plan_only:
-            # First of all, before there is a thread; while it and a first worker prepare, we prepare the plan.
+            # Both sides need it, and what is imported before the fork is imported once.
+            import execnet  # noqa: F401
+
+            # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
             forks = ForkLauncher(zygote.start_for(session), inbox)
         from pytest_paragate.gate import Gate
 

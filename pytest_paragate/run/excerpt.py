@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 _BLOCK = 1 << 20
 _COUNT_AT_MOST = 1 << 30  # lines of a hidden part larger than this are not counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excerpt:
+class Excerpt(NamedTuple):
     """The head and tail of a log. ``hidden_lines`` is None when there was too much to count."""
 
     text: str

@@ -99,7 +99,10 @@ class _Connected:
         self._has_ended = False
 
     def connect(self, gateway: execnet.Gateway, task: str) -> None:
-        channel = gateway.remote_exec(task)
+        try:
+            channel = gateway.remote_exec(task)
+        except OSError:
+            return  # it died at once; gone() says how
         self._gateway = gateway
         channel.setcallback(self._receive, endmarker=None)
         with self._lock:

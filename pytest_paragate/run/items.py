@@ -21,7 +21,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -204,8 +204,7 @@ class _StandIn(pytest.Item):
         raise AssertionError("a stand-in is never run")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ProcessState:
+class _ProcessState(NamedTuple):
     """What a check could change for the checks that come after it in the same process."""
 
     folder: str | None

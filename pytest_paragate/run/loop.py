@@ -246,6 +246,9 @@ class Loop:
         assert seat.worker is not None
         verdict = replace(verdict, slot=str(seat.slot), worker=seat.worker.id)
         self._release(seat, index)
+        if self._is_stopped and seat.pending:
+            # It was told to end while it was not known what it had begun; the rest of its run does not count.
+            self._give_back(seat, list(seat.pending))
         # Before its worker can end, with which goes everything that is not known to be allowed.
         allowed = [leak.pid for leak in verdict.leaked if not leak.killed]
         if allowed:

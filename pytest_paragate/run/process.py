@@ -21,8 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pytest_paragate.run import linux
 from pytest_paragate.run.spool import LiveOutput, OnOutput, Spool, SpoolFile, Stream
@@ -40,8 +39,7 @@ class CannotStart(OSError):
     """The command could not be started; the text says why and where it was looked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeakedProcess:
+class LeakedProcess(NamedTuple):
     """A process that outlived its command. ``killed`` is false when it may live on, or could not be ended."""
 
     pid: int
@@ -49,8 +47,7 @@ class LeakedProcess:
     killed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(NamedTuple):
     """How a command ended. ``returncode`` is as in ``subprocess``: negative for a signal.
 
     ``started_at`` is ``time.monotonic()`` just before the start; ``duration_s`` ends with the command itself, not with
@@ -124,8 +121,7 @@ class _Leader(Protocol):
     def kill(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Care:
+class _Care(NamedTuple):
     timeout_s: float | None
     grace_s: float
     leaks: str
@@ -137,8 +133,7 @@ class _Care:
         return self.leaks == "allow"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Supervised:
+class _Supervised(NamedTuple):
     """``step``: 0 it ended by itself, 1 we sent TERM, 2 we sent KILL, 3 it survived even that."""
 
     step: int
@@ -147,15 +142,14 @@ class _Supervised:
     grace_ends_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
+class _Ended(NamedTuple):
     supervised: _Supervised
     returncode: int
     ended_at: float
+    is_quiet: bool
     cpu_s: float | None = None
     max_rss_kb: int | None = None
     leaked: tuple[LeakedProcess, ...] = ()
-    is_quiet: bool
 
 
 def run(

@@ -10,16 +10,14 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Stream = Literal["out", "err"]
 _STREAMS: tuple[Stream, Stream] = ("out", "err")
 OnOutput = Callable[[str, bytes], None]
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolFile:
+class SpoolFile(NamedTuple):
     path: str
     fd: int
 

@@ -12,7 +12,6 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from pytest_paragate.run import keeper, linux, messages, process
@@ -224,9 +223,7 @@ class Worker:
 
 def completed_data(done: process.Completed) -> Message:
     """A finished command as builtin types."""
-    return {name: getattr(done, name) for name in process.Completed.__slots__} | {
-        "leaked": [asdict(leaked) for leaked in done.leaked]
-    }
+    return done._asdict() | {"leaked": [leaked._asdict() for leaked in done.leaked]}
 
 
 def _logged(done: process.Completed) -> Message:

@@ -61,7 +61,8 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
-        # Objects made so far are never freed in a worker: keeping the collector off them keeps their pages shared.
+        # What is there now stays until the end, here and in every worker. Keeping the collector off it saves its time,
+        # and keeps the pages shared.
         gc.freeze()
         self.pid = os.fork()
         if self.pid == 0:
@@ -70,7 +71,6 @@ class Zygote:
                 _Server(theirs, become_worker).serve(prepare)
             finally:
                 os._exit(0)
-        gc.unfreeze()
         theirs.close()
         self._socket = ours
 
@@ -96,6 +96,7 @@ class Zygote:
 
     def close(self) -> None:
         """End the server and everything below it, and wait until it is gone."""
+        gc.unfreeze()
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
