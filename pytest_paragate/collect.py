@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -155,7 +154,7 @@ class Collecting:
             )
             self._problems.extend(problems)
         params = item.name.removeprefix(getattr(item, "originalname", None) or item.name)
-        self._keep(item, replace(check, nodeid=item.nodeid, name=f"{declared.check.name}{params}"))
+        self._keep(item, check._replace(nodeid=item.nodeid, name=f"{declared.check.name}{params}"))
         item.add_marker(pytest.mark.paragate(agent=check.agent))
 
     def adopt_test(self, item: pytest.Item) -> None:
@@ -184,7 +183,7 @@ class Collecting:
         self._problems.extend(problems)
         if keys.get("name") is not None:
             params = item.name.removeprefix(family)
-            check = replace(check, name=f"{check.name}{params}", family=check.name)
+            check = check._replace(name=f"{check.name}{params}", family=check.name)
         self._keep(item, check)
 
     def _keep(self, item: pytest.Item, check: Check) -> None:
@@ -193,7 +192,7 @@ class Collecting:
 
     def _with_default_timeout(self, check: Check) -> Check:
         if check.timeout_s is None and self._timeout_s is not None:
-            return replace(check, timeout_s=self._timeout_s)
+            return check._replace(timeout_s=self._timeout_s)
         return check
 
     def take(self, items: list[pytest.Item]) -> None:
@@ -260,7 +259,7 @@ class Collecting:
 def check_of(item: pytest.Item) -> Check:
     """The check that a collected item is. Plugins may have renamed the item since."""
     check = item.stash[CHECK]
-    return check if check.nodeid == item.nodeid else replace(check, nodeid=item.nodeid)
+    return check if check.nodeid == item.nodeid else check._replace(nodeid=item.nodeid)
 
 
 def checks_of(items: Iterable[pytest.Item], config: pytest.Config) -> list[Check]:

@@ -2,16 +2,14 @@
 
 Everything here is frozen and made of builtin types, so that any room may keep it and any gateway may carry it. Small
 values that are wanted before the first check can start are named tuples: a frozen dataclass costs half a millisecond of
-every run's start, and there are dozens.
-Durations are seconds (``_s``), memory is KiB (``_kb``), points in time are seconds since the gate started (``at_s``).
+every run's start, and there are dozens. Durations are seconds (``_s``), memory is KiB (``_kb``), points in time are
+seconds since the gate started (``at_s``).
 """
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 if sys.version_info >= (3, 11):
@@ -57,6 +55,8 @@ class OptionError(ParagateError):
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when none is like it."""
+    import difflib  # only wanted when something is wrong
+
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 
@@ -83,8 +83,7 @@ class CommandSpec(NamedTuple):
     shell: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """One planned item with every key resolved: a command, a function declared with ``@gate.check``, or a test.
 
     ``family`` is the name without parameters (``crate`` for ``crate[memory-core]``); a name in ``needs`` or ``after``
@@ -96,8 +95,8 @@ class Check:
     name: str
     family: str
     kind: Kind
-    agent: str = DEFAULT_AGENT
     place: Place
+    agent: str = DEFAULT_AGENT
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     when: When = "success"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from pytest_paragate.model import Kind
@@ -51,8 +50,7 @@ class Leaked(NamedTuple):
         return f"{self.command} (pid {self.pid})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The one final answer about a check.
 
     ``summary`` is one short line for people ("44/45 tests passed", "exit status 1"). ``reason`` says why it did not
@@ -70,7 +68,7 @@ class Verdict:
     advisory: bool = False
     tolerated: bool = False
     leaked: tuple[Leaked, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = {}
     attempts: int = 1
     start_s: float | None = None
     duration_s: float = 0.0
@@ -91,7 +89,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Builtin types only, for a gateway or JSON; :meth:`from_dict` reads it back."""
-        data = asdict(self)
+        data = self._asdict()
         data["outcome"] = self.outcome.value
         data["leaked"] = [process._asdict() for process in self.leaked]
         data["counts"] = dict(self.counts)

@@ -14,7 +14,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_paragate.judge import ending
@@ -244,7 +244,7 @@ class Loop:
         else:
             verdict = Verdict(outcome=Outcome.ERROR, summary=message["why"], reason=message["why"])
         assert seat.worker is not None
-        verdict = replace(verdict, slot=str(seat.slot), worker=seat.worker.id)
+        verdict = verdict._replace(slot=str(seat.slot), worker=seat.worker.id)
         self._release(seat, index)
         if self._is_stopped and seat.pending:
             # It was told to end while it was not known what it had begun; the rest of its run does not count.
@@ -298,7 +298,7 @@ class Loop:
     def _record(self, index: int, verdict: Verdict) -> Verdict:
         check = self._plan.checks[index]
         waited_for = tuple(self._plan.checks[other].nodeid for other in self._schedule.waited_for(index))
-        verdict = replace(verdict, advisory=check.advisory and not verdict.is_ok, waited_for=waited_for)
+        verdict = verdict._replace(advisory=check.advisory and not verdict.is_ok, waited_for=waited_for)
         self._result.verdicts[index] = verdict
         return verdict
 
@@ -432,8 +432,7 @@ class Loop:
             seat.order,
             last_words=verdicts.last_words(self._settings.crash_path(event.worker)),
         )
-        verdict = replace(
-            verdict,
+        verdict = verdict._replace(
             start_s=None if began_at is None else began_at - self._started_at,
             duration_s=0.0 if began_at is None else time.monotonic() - began_at,
             slot=str(seat.slot),
