@@ -261,7 +261,7 @@ class _Folders:
             runs = Path(tempfile.mkdtemp(prefix="paragate-"))
             path = runs
         yield RunFolders(path)
-        for leftover in path.glob("worker-*.txt"):
+        for leftover in path.glob("worker-*"):
             if leftover.stat().st_size == 0:
                 leftover.unlink()
         for old in sorted(runs.iterdir())[:-_KEPT_RUNS]:

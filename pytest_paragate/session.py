@@ -77,10 +77,9 @@ class GateSession:
         loop = self.gate.loop_result
         if self._terminal is not None and not self._terminal._tw.width_of_current_line:
             self._terminal._show_progress_info = False  # "[100%]" alone on a line, below that of a check
-        if loop.signum == signal.SIGTERM:
-            pytest.exit("terminated by SIGTERM", returncode=128 + signal.SIGTERM)
         if loop.signum is not None:
-            raise self._session.Interrupted("Ctrl-C")
+            # The status of a run ended by SIGTERM is settled later: pytest shows its summary for those it knows.
+            raise self._session.Interrupted("SIGTERM" if loop.signum == signal.SIGTERM else "Ctrl-C")
         if loop.ended_session is not None:
             kind, message, returncode = loop.ended_session
             if kind == "exit":
@@ -134,6 +133,8 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
     result = gate.result if gate is not None else None
     if result is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = result.exitstatus
+    if gate is not None and result is not None and gate.gate.loop_result.signum == signal.SIGTERM:
+        session.exitstatus = 128 + signal.SIGTERM
     if settings.json_path is None or settings.plan_only or session.config.option.collectonly:
         return
     from pytest_paragate.report import json_file

@@ -34,6 +34,8 @@ class Delivery:
             # As pytest-xdist does: tests of several files take turns, and each change would be a line of its own.
             self._terminal.showfspath = False
         self._partial: dict[tuple[int, str], bytes] = {}
+        # Lines of checks that were told together: each write to the terminal is a system call.
+        self._lines: list[str] = []
 
     def begun(self) -> None:
         if self._terminal is not None:
@@ -52,7 +54,9 @@ class Delivery:
             made = pytest_reports.of_command(item, check, verdict)
         else:
             made = pytest_reports.of_phases(item, check, verdict, revived)
+        self._end_output(index)
         if not check.is_marked:
+            self.told()
             hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in made:
             if verdict.worker is not None:
@@ -79,10 +83,17 @@ class Delivery:
         if not self._prints_lines:
             return
         line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth, is_unicode=can_show_unicode(sys.stdout))
-        self._new_line()
-        self._terminal.write_line(line.text, **({line.markup: True} if line.markup else {}))
+        markup = {line.markup: True} if line.markup else {}
+        self._lines.append(self._terminal._tw.markup(line.text, **markup))
         # pytest counts as progress what it printed a letter for.
         self._terminal._progress_nodeids_reported.update(getattr(report, "id", check.nodeid) for report in reports)
+
+    def told(self) -> None:
+        if self._lines:
+            self._new_line()
+            self._terminal._tw.line("\n".join(self._lines))
+            self._terminal._tw.flush()
+            self._lines.clear()
 
     def _new_line(self) -> None:
         self._terminal.ensure_newline()
@@ -91,16 +102,24 @@ class Delivery:
 
     def output(self, index: int, stream: str, data: bytes) -> None:
         """Whole lines, each with the check's name in front."""
-        if self._terminal is None:
+        if self._terminal is None or index < 0:
             return
+        self.told()
         key = index, stream
         *lines, rest = (self._partial.pop(key, b"") + data).split(b"\n")
         if rest:
             self._partial[key] = rest
-        name = self._plan.checks[index].name
         for line in lines:
-            self._new_line()
-            self._terminal.write_line(f"{name} | {neutral(line.decode('utf-8', 'replace'))}")
+            self._show_output(index, line)
+
+    def _end_output(self, index: int) -> None:
+        """Show what a check that has ended left without a newline."""
+        for key in [key for key in self._partial if key[0] == index]:
+            self._show_output(index, self._partial.pop(key))
+
+    def _show_output(self, index: int, line: bytes) -> None:
+        self._new_line()
+        self._terminal.write_line(f"{self._plan.checks[index].name} | {neutral(line.decode('utf-8', 'replace'))}")
 
     def warning(self, warning: Mapping[str, Any]) -> None:
         from xdist.workermanage import unserialize_warning_message

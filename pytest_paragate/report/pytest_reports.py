@@ -123,7 +123,8 @@ def _report(item: pytest.Item, check: Check, verdict: Verdict, *, when: Literal[
         report.longrepr = (check.place.file, check.place.line, reason)
     if verdict.output:
         report.sections.append(("Captured stdout call", neutral(verdict.output)))
-    _tag(report, check, verdict)
+    if check.is_marked:
+        _tag(report, check, verdict)
     return report
 
 

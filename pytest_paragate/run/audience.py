@@ -18,6 +18,9 @@ class Audience(Protocol):
     def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
         """A check has its verdict. ``reports`` are pytest's own reports of it, serialised; none for commands."""
 
+    def told(self) -> None:
+        """That was all for now: time to show what was kept to be shown together."""
+
     def output(self, index: int, stream: str, data: bytes) -> None:
         """Live output under ``-s``."""
 

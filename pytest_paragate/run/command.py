@@ -131,7 +131,7 @@ def _judged(
     )
     # Shown with the check's own captured output, where a reader looks for it.
     for stream, text in (("stdout", result.stdout), ("stderr", result.stderr)):
-        if text:
+        if text and not worker.setup["streams"]:
             print(f"--- {shown} ({stream}) ---\n{text}", end="" if text.endswith("\n") else "\n")
     if check and (done.returncode != 0 or done.timed_out):
         how = f"took longer than {timeout_s:g} s" if done.timed_out else status_text(done.returncode)

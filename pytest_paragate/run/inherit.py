@@ -32,7 +32,7 @@ def leave_main_process(config: pytest.Config) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
-    _mute_terminal(config)
+    mute_terminal(config)
     _silence_reporters(config.pluginmanager)
     _reseed_numpy(config)
 
@@ -77,7 +77,8 @@ def redirect_stderr(crash_path: str) -> None:
     os.close(beneath)
 
 
-def _mute_terminal(config: pytest.Config) -> None:
+def mute_terminal(config: pytest.Config) -> None:
+    """Give the terminal reporter a writer nobody sees."""
     # It stays registered: plugins ask it for a writer, and pytest-timeout hangs without one.
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:

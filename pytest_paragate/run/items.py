@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from pytest_paragate.run import inherit, linux
+from pytest_paragate.run.live import LiveStreams
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.worker import StopRequested, Worker
 
@@ -83,6 +84,8 @@ class ItemRunner:
         self._indices = range(len(session.items))
         self._by_nodeid: dict[str, int] | None = None
         self._config.stash[WORKER] = worker
+        crash_path = worker.setup["crash_path"]
+        self._live = LiveStreams(f"{crash_path}.out", crash_path, worker.stream) if worker.setup["streams"] else None
         self._config.pluginmanager.register(self, "paragate-relay")
 
     # pytest's hooks
@@ -172,6 +175,8 @@ class ItemRunner:
             done.leaked = _end_leaked(before.children, is_allowed=context.leaks == "allow")
             self._worker.allow(leak["pid"] for leak in done.leaked if not leak["killed"])
             done.changed = before.changes()
+        if self._live is not None:
+            self._live.pass_on()
         done.reports, done.stopped, done.commands = self._reports, self._worker.was_stopped, context.commands
         self._worker.send({"say": "item", "index": index, **asdict(done)})
         return not done.stopped and done.ended_session is None

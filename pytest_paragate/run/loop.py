@@ -313,6 +313,7 @@ class Loop:
     def _report(self) -> None:
         while self._unreported:
             self._audience.verdict(*self._unreported.popleft())
+        self._audience.told()
         self._reported_at = time.monotonic()
         reason = self._audience.stop_wanted()
         if reason is not None and not self._is_stopped:

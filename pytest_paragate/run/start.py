@@ -81,6 +81,7 @@ def booted(channel: Any) -> None:
 def serve_session(session: pytest.Session) -> None:
     """The run loop of a booted worker's session."""
     worker = session.config.stash[BOOTED]
+    inherit.mute_terminal(session.config)
     runner = ItemRunner(session, worker)
     worker.take_up(runner.run)
     runner.finish()

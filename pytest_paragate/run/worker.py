@@ -38,6 +38,7 @@ class Worker:
         # Of the main process, as it was when collection had ended; a check that changes its own changes nothing here.
         self.environment: dict[str, str] = setup["environment"]
         self.current: int | None = None
+        self._latest = -1
         self.was_stopped = False
         self.is_run_over = False
         self._is_item_running = False
@@ -103,7 +104,7 @@ class Worker:
 
     def _begin(self, index: int) -> None:
         with self._lock:
-            self.current = index
+            self.current = self._latest = index
             self.stop.clear()
             if index in self._told_to_stop:
                 self.stop.request(kill=self._told_to_stop[index])
@@ -147,7 +148,8 @@ class Worker:
                 os.write(self._keeper_fd, "".join(f"{pid}\n" for pid in pids).encode())
 
     def stream(self, name: str, data: bytes) -> None:
-        self.send({"say": "output", "index": self.current, "stream": name, "data": data})
+        """Pass on live output of what runs, or of what ran last."""
+        self.send({"say": "output", "index": self._latest, "stream": name, "data": data})
 
     def _run_command(self, message: Message) -> None:
         index = message["index"]
