@@ -74,7 +74,7 @@ def category(verdict: Verdict, report: pytest.TestReport) -> str:
 def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest.TestReport]:
     """Reports of an item that never went through pytest's phases: a command, or anything that was not started."""
     call = _report(item, check, verdict, when="call")
-    finished = _bare_report(item, when="teardown", outcome="passed")
+    finished = _bare_report(item, when="teardown", outcome="passed", keywords=call.keywords)
     finished.user_properties = call.user_properties
     return [call, finished]
 
@@ -128,11 +128,17 @@ def _report(item: pytest.Item, check: Check, verdict: Verdict, *, when: Literal[
     return report
 
 
-def _bare_report(item: pytest.Item, *, when: Literal["call", "teardown"], outcome: ReportOutcome) -> pytest.TestReport:
+def _bare_report(
+    item: pytest.Item,
+    *,
+    when: Literal["call", "teardown"],
+    outcome: ReportOutcome,
+    keywords: Mapping[str, Any] | None = None,
+) -> pytest.TestReport:
     return pytest.TestReport(
         nodeid=item.nodeid,
         location=item.location,
-        keywords=dict.fromkeys(item.keywords, 1),
+        keywords=dict.fromkeys(item.keywords, 1) if keywords is None else keywords,
         outcome=outcome,
         longrepr=None,
         when=when,

@@ -16,8 +16,8 @@ exit         tear down, say goodbye and end
 say
 ===========  ==============================================================================================
 begin        an item starts: ``index, at``
-command      a command ended: ``index``, the fields of :class:`~pytest_paragate.run.process.Completed`, and its ``log``
-             with the ``output`` that people see of it
+command      a command ended: ``index, returncode, started_at, duration_s, cpu_s, max_rss_kb``, and where there are any
+             ``timed_out, stopped, leaked``, its ``log`` and the ``output`` that people see of it
 cannot       a command could not be started: ``index, at, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
 left         what was not begun of a run, and will not be: ``indices``
@@ -58,19 +58,23 @@ WORKER_VARIABLES = (
 
 
 def command(index: int, check: Check, spec: CommandSpec) -> Message:
-    """Run a command check."""
-    return {
+    """Run a command check. What a command seldom needs is left out: each value costs time on both sides."""
+    message: Message = {
         "do": "command",
         "index": index,
         "name": check.nodeid,
-        "argv": list(spec.argv),
+        "argv": spec.argv,
         "cwd": spec.cwd,
-        "env": dict(spec.env),
-        "shell": spec.shell,
-        "timeout_s": check.timeout_s,
         "grace_s": check.grace_s,
         "leaks": check.leaks,
     }
+    if spec.env:
+        message["env"] = dict(spec.env)
+    if spec.shell:
+        message["shell"] = True
+    if check.timeout_s is not None:
+        message["timeout_s"] = check.timeout_s
+    return message
 
 
 def items(plan: Plan, indices: Sequence[int], verdicts: Mapping[int, Verdict], *, basetemp: str) -> Message:

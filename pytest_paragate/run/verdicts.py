@@ -22,12 +22,13 @@ class Order(NamedTuple):
 
 def of_command(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
-    leaked = tuple(Leaked(**leak) for leak in message["leaked"])
+    leaked = tuple(Leaked(**leak) for leak in message.get("leaked", ()))
+    was_stopped = message.get("stopped", False)
     was_late = order is not None and order.is_timeout
     ended = ending.of_command(
         returncode=message["returncode"],
-        timed_out=message["timed_out"] or (was_late and message["stopped"]),
-        stop_reason=(order.reason if order else "told to end") if message["stopped"] else None,
+        timed_out=message.get("timed_out", False) or (was_late and was_stopped),
+        stop_reason=(order.reason if order else "told to end") if was_stopped else None,
         timeout_s=check.timeout_s,
         leaked=[str(leak) for leak in leaked],
         fails_on_leak=check.leaks == "fail",
@@ -42,8 +43,8 @@ def of_command(check: Check, message: Message, order: Order | None, *, gate_star
         cpu_s=message["cpu_s"],
         max_rss_kb=message["max_rss_kb"],
         exit_code=message["returncode"],
-        log=message["log"],
-        output=message["output"],
+        log=message.get("log"),
+        output=message.get("output", ""),
     )
 
 

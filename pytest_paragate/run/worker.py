@@ -155,15 +155,15 @@ class Worker:
         index = message["index"]
         self._begin(index)
         environment = self.environment
-        if message["env"]:
+        if "env" in message:
             environment = {**environment, **message["env"]}
         try:
             done = process.run(
                 message["argv"],
                 cwd=message["cwd"],
                 env=environment,
-                shell=message["shell"],
-                timeout_s=message["timeout_s"],
+                shell=message.get("shell", False),
+                timeout_s=message.get("timeout_s"),
                 grace_s=message["grace_s"],
                 leaks=message["leaks"],
                 spool=self.spool,
@@ -224,15 +224,26 @@ class Worker:
 
 
 def completed_data(done: process.Completed) -> Message:
-    """A finished command as builtin types."""
-    return done._asdict() | {"leaked": [leaked._asdict() for leaked in done.leaked]}
+    """A finished command as builtin types, without what it seldom has."""
+    data: Message = {
+        "returncode": done.returncode,
+        "started_at": done.started_at,
+        "duration_s": done.duration_s,
+        "cpu_s": done.cpu_s,
+        "max_rss_kb": done.max_rss_kb,
+    }
+    if done.timed_out or done.stopped:
+        data |= {"timed_out": done.timed_out, "stopped": done.stopped}
+    if done.leaked:
+        data["leaked"] = [leaked._asdict() for leaked in done.leaked]
+    return data
 
 
 def _logged(done: process.Completed) -> Message:
     """One log for people, and its head and tail."""
     source = done.stdout_path or done.stderr_path
     if source is None:
-        return {"log": None, "output": ""}
+        return {}
     path = merge_log(done.stdout_path, done.stderr_path, os.path.splitext(source)[0] + ".log")
     return {"log": path, "output": read_excerpt(path).text if path else ""}
 
