@@ -19,6 +19,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SIGKILL = 9  # the name is missing on Windows, where this module must still import
 _GONE = -1  # the session or group of a process that does not exist any more
 _KILL_WITHIN_S = 5.0
+# How often and after how many seconds a program is asked again for its command line while it is being started.
+_EXEC_TRIES, _EXEC_S = 5, 0.005
 _MOST_LOOKS = 1000  # at a chain of processes that fork and exit faster than one look
 
 
@@ -110,8 +112,7 @@ def is_running(pid: int) -> bool:
 def describe(pid: int, *, limit: int = 120) -> str:
     """The command line of ``pid`` on one printable line of at most ``limit`` characters; ``"?"`` when it has gone."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read(8 * limit)
+        words = _command_line(pid, 8 * limit)
         if not words:
             with open(f"/proc/{pid}/comm", "rb") as file:
                 words = b"[" + file.read().rstrip(b"\n") + b"]"
@@ -120,6 +121,17 @@ def describe(pid: int, *, limit: int = 120) -> str:
     text = words.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _command_line(pid: int, size: int) -> bytes:
+    """Empty for a kernel thread, a zombie, and for an instant while one program replaces another: that passes."""
+    for _ in range(_EXEC_TRIES):
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(size)
+        if words or not is_running(pid):
+            break
+        time.sleep(_EXEC_S)
+    return words
 
 
 def inheritable_fds() -> list[int]:
