@@ -1,7 +1,7 @@
 """pytest's hooks, and nothing else: each hands over to the room that knows.
 
-Without ``--paragate`` only the functions of this module are called, and they import nothing heavy. There is no assertion
-here to rewrite (PYTEST_DONT_REWRITE), which would cost time in every run.
+Without ``--paragate`` only the functions of this module are called, and they import nothing heavy. There is no
+assertion here to rewrite (PYTEST_DONT_REWRITE), which would cost time in every run.
 """
 
 from __future__ import annotations

@@ -97,6 +97,8 @@ class _Connected:
         self._status: int | None = None
         self._is_gone = False
         self._has_ended = False
+        self._said_goodbye = self._is_abandoned = False
+        self._fault: str | None = None
 
     def connect(self, gateway: execnet.Gateway, task: str) -> None:
         try:
@@ -128,22 +130,44 @@ class _Connected:
             message = messages.opened(message)
             self._inbox.put(Said(worker=self.id, message=message))
             if message["say"] == "bye":
+                self._said_goodbye = True
                 self._gateway.exit()  # its work is done; this lets its process end
             return
         with self._lock:
             self._is_closed = True
+            lives_on = not (self._is_gone or self._said_goodbye)
         self._check_ended()
+        if lives_on:
+            _later(_SETTLE_S, self._abandon)
+
+    def _abandon(self) -> None:
+        """End a process that lives on without a connection: it would never be heard of again."""
+        import execnet
+
+        if self._is_gone:
+            return
+        try:
+            self._channel.waitclose(_SETTLE_S)
+        except execnet.RemoteError as problem:
+            self._fault = f"its worker failed: {str(problem).strip().rpartition(chr(10))[2]}"
+        except (OSError, EOFError):
+            pass
+        self._is_abandoned = True
+        self.kill()
+
+    def kill(self) -> None:
+        raise NotImplementedError
 
     def gone(self, status: int | None, why: str | None = None) -> None:
         """The process has ended. What it sent last may still be on its way, unless something holds its pipe open."""
         with self._lock:
-            self._is_gone, self._status = True, status
+            # What we had to kill for want of a connection did not die of a signal.
+            self._is_gone, self._status = True, None if self._is_abandoned else status
             was_connected = self._channel is not None
+        why = why or self._fault
         self._check_ended(why)
         if not self._has_ended:
-            timer = threading.Timer(_SETTLE_S if was_connected else 0, self._end, args=(why,))
-            timer.daemon = True
-            timer.start()
+            _later(_SETTLE_S if was_connected else 0, lambda: self._end(why))
 
     def _check_ended(self, why: str | None = None) -> None:
         if self._is_closed and self._is_gone:
@@ -155,6 +179,12 @@ class _Connected:
                 return
             self._has_ended = True
         self._inbox.put(Ended(worker=self.id, status=self._status, why=why))
+
+
+def _later(delay_s: float, what: Callable[[], None]) -> None:
+    timer = threading.Timer(delay_s, what)
+    timer.daemon = True
+    timer.start()
 
 
 # --- fork workers ---------------------------------------------------------------------------------------------------
