@@ -151,6 +151,30 @@ def needy():
     assert run.check("dies")["worker"] != run.check("function")["worker"]
 
 
+def test_a_worker_that_fails_by_itself_is_replaced(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": NOTE
+            + """
+@gate.check
+def sabotages():
+    from pytest_paragate.run import process
+    process.run = lambda *args, **settings: 1 / 0
+
+command = gate.command("echo command >> ran", shell=True, after="sabotages")
+last = gate.command("echo last >> ran", shell=True, after="command")
+"""
+        }
+    )
+    run = project.run(workers)
+    outcomes = run.outcomes()
+    assert outcomes.pop("command") in ("error", "crashed")
+    assert run.check("command")["reason"]
+    assert outcomes == {"sabotages": "passed", "last": "passed"}
+    assert notes(project, "ran") == [["last"]]
+    assert project.processes() == {}
+
+
 @pytest.mark.parametrize("limit", [0, 1])
 def test_beyond_max_worker_restart_the_rest_is_cancelled_in_words(project: Project, workers: str, limit: int) -> None:
     project.write(
