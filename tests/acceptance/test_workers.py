@@ -316,6 +316,7 @@ def test_each_worker_has_temporary_folders_of_its_own(project: Project, workers:
     assert len(folders) == 12
     base_by_worker = {worker: base for worker, base, _ in folders}
     assert len(set(base_by_worker.values())) == len(base_by_worker)
+    assert all(Path(base).name == f"popen-{worker}" for worker, base in base_by_worker.items())
     assert len({folder for _, _, folder in folders}) == 12
     assert all(Path(folder).parent == Path(base_by_worker[worker]) for worker, _, folder in folders)
     assert len({Path(base).parent for base in base_by_worker.values()}) == 1
