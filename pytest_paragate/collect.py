@@ -159,13 +159,15 @@ class Collecting:
 
     def adopt_test(self, item: pytest.Item) -> None:
         """Give an ordinary test its ``Check``, from its marks if it has any."""
-        file, line, _ = item.location
-        place = Place(file=file.replace(os.sep, "/"), line=0 if line is None else line + 1)
         family = getattr(item, "originalname", None) or item.name
         if item.get_closest_marker(MARK) is None:
+            # Where exactly it stands takes longer to find out than all the rest, and only its reports want to know.
+            place = Place(file=item.nodeid.partition("::")[0])
             check = Check(nodeid=item.nodeid, name=item.name, family=family, kind="test", place=place, is_marked=False)
             item.stash[CHECK] = self._with_default_timeout(check)
             return
+        file, line, _ = item.location
+        place = Place(file=file.replace(os.sep, "/"), line=0 if line is None else line + 1)
         if any(mark.args for mark in item.iter_markers(MARK)):
             hint = 'write @pytest.mark.paragate(agent="…")'
             problem = DeclarationError("the mark paragate takes keys only", where=str(place), hint=hint)

@@ -109,6 +109,7 @@ class Gate:
                     maxfail=maxfail,
                     max_worker_restart=self.settings.max_worker_restart,
                     crash_path=folders.crash_path,
+                    journal_path=folders.journal_path,
                     basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
                 ),
                 started_at=started_at,
@@ -136,6 +137,7 @@ class Gate:
                 "slot": slot,
                 "spool": folders.spool,
                 "crash_path": folders.crash_path(worker),
+                "journal": folders.journal_path(worker),
                 "streams": self.settings.streams_output,
                 "workerinput": {
                     "workerid": worker,
@@ -235,6 +237,9 @@ class RunFolders:
 
     def crash_path(self, worker: str) -> str:
         return os.path.join(self.spool, f"worker-{worker}.txt")
+
+    def journal_path(self, worker: str) -> str:
+        return os.path.join(self.spool, f"journal-{worker}")
 
 
 class _Folders:

@@ -6,6 +6,7 @@ assertion here to rewrite (PYTEST_DONT_REWRITE), which would cost time in every 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_paragate.settings import settings
 
     found = settings(config)
+    # Registered here to come after pytest's own last search for garbage, which a large session would slow down.
+    config.add_cleanup(gc.unfreeze)
     # pytest-xdist's own session must not take over; its options keep their meaning.
     config.pluginmanager.set_blocked("dsession")
     config.pluginmanager.set_blocked("terminaldistreporter")

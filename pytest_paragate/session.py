@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import signal
 import sys
@@ -74,6 +75,7 @@ class GateSession:
             self._show_plan()
             return
         self.result = self.gate.run()
+        gc.freeze()  # nothing of a test's is left in this process that would be worth looking for
         loop = self.gate.loop_result
         if self._terminal is not None and not self._terminal._tw.width_of_current_line:
             self._terminal._show_progress_info = False  # "[100%]" alone on a line, below that of a check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +12,7 @@ from pytest_paragate.model import DEFAULT_AGENT, Check
 from pytest_paragate.plan import Plan
 from pytest_paragate.report import plain, pytest_reports
 from pytest_paragate.report.text import can_show_unicode, neutral
+from pytest_paragate.run.audience import Reports
 from pytest_paragate.verdict import Outcome, Verdict
 
 # What was not run is no news to those who remember for the next run what failed: a cancelled check that failed earlier
@@ -42,18 +43,13 @@ class Delivery:
             self._terminal.ensure_newline()
             self._terminal.write_line(self._header())
 
-    def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
+    def verdict(self, index: int, verdict: Verdict, reports: Reports) -> None:
         item, check = self._session.items[index], self._plan.checks[index]
-        hook = self._config.hook
-        logreport = self._logreport_without(_NOT_TOLD.get(verdict.outcome, ()))
         if not check.is_marked and verdict.outcome is Outcome.CANCELLED:
             return  # as pytest does: tests that a stopped run did not reach, or did not let end, are not reported
-        is_test = check.kind == "test"
-        revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in reports]
-        if check.kind == "command":
-            made = pytest_reports.of_command(item, check, verdict)
-        else:
-            made = pytest_reports.of_phases(item, check, verdict, revived)
+        hook = self._config.hook
+        logreport = self._logreport_without(_NOT_TOLD.get(verdict.outcome, ()))
+        made = self._made(item, check, verdict, reports)
         self._end_output(index)
         if not check.is_marked:
             self.told()
@@ -70,7 +66,19 @@ class Delivery:
             self._print_line(check, verdict, made)
             hook.pytest_paragate_verdict(check=check, verdict=verdict)
 
+    def _made(self, item: pytest.Item, check: Check, verdict: Verdict, reports: Reports) -> list[pytest.TestReport]:
+        if check.kind == "command":
+            return pytest_reports.of_command(item, check, verdict)
+        if reports and isinstance(reports[0], float):
+            return pytest_reports.of_pass(item, check, verdict, cast("Sequence[float]", reports))
+        is_test = check.kind == "test"
+        serialised = cast("Sequence[Mapping[str, Any]]", reports)
+        revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in serialised]
+        return pytest_reports.of_phases(item, check, verdict, revived)
+
     def _logreport_without(self, names: Sequence[str]) -> Any:
+        if not names:
+            return self._config.hook.pytest_runtest_logreport
         manager = self._config.pluginmanager
         plugins = [plugin for name in names if (plugin := manager.getplugin(name)) is not None]
         return manager.subset_hook_caller("pytest_runtest_logreport", plugins)

@@ -5,6 +5,7 @@ One report of each check carries its verdict (attribute ``paragate``); reporters
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,11 +13,12 @@ import pytest
 from _pytest._code.code import ReprFileLocation, TerminalRepr
 from _pytest._io import TerminalWriter
 
-from pytest_paragate.model import Check
+from pytest_paragate.model import Check, Place
 from pytest_paragate.report.text import neutral, seconds
 from pytest_paragate.verdict import Outcome, Verdict
 
 ReportOutcome = Literal["passed", "failed", "skipped"]
+_PHASES: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
 
 
 class VerdictRepr(TerminalRepr):
@@ -73,10 +75,36 @@ def category(verdict: Verdict, report: pytest.TestReport) -> str:
 
 def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest.TestReport]:
     """Reports of an item that never went through pytest's phases: a command, or anything that was not started."""
-    call = _report(item, check, verdict, when="call")
-    finished = _bare_report(item, when="teardown", outcome="passed", keywords=call.keywords)
-    finished.user_properties = call.user_properties
+    call = _report(item, check, verdict)
+    # pytest's reporters take an item for finished with its last phase.
+    finished = copy.copy(call)
+    finished.__dict__.update(when="teardown", outcome="passed", longrepr=None, sections=[], duration=0)
+    finished.__dict__.pop("paragate", None)
     return [call, finished]
+
+
+def of_pass(item: pytest.Item, check: Check, verdict: Verdict, times: Sequence[float]) -> list[pytest.TestReport]:
+    """Reports of an item that passed, from ``duration, start, stop`` of its three phases."""
+    keywords = dict.fromkeys(item.keywords, 1)
+    first = pytest.TestReport(item.nodeid, item.location, keywords, "passed", None, "setup")  # type: ignore[arg-type]
+    reports = []
+    for phase, when in enumerate(_PHASES):
+        duration, start, stop = times[3 * phase : 3 * phase + 3]
+        report = object.__new__(pytest.TestReport)  # its constructor takes longer than all the rest
+        report.__dict__ = {
+            **first.__dict__,
+            "when": when,
+            "duration": duration,
+            "start": start,
+            "stop": stop,
+            "sections": [],
+            "user_properties": [],
+        }
+        reports.append(report)
+    if check.is_marked:
+        _tag(reports[1], check, verdict)
+        reports[2].user_properties += properties(check, verdict)
+    return reports
 
 
 def of_phases(
@@ -90,7 +118,7 @@ def of_phases(
         carrier = next((report for report in reports if report.when == "call"), reports[0])
     wanted = report_outcome(verdict)
     if carrier.outcome != wanted:
-        own = _report(item, check, verdict, when="call")
+        own = _report(item, check, verdict)
         carrier.outcome, carrier.longrepr = own.outcome, _joined(carrier, own)
     if check.is_marked or verdict.outcome in (Outcome.TIMEOUT, Outcome.CANCELLED):
         _head_with(carrier.longrepr, verdict.summary)
@@ -113,9 +141,19 @@ def _joined(carrier: pytest.TestReport, own: pytest.TestReport) -> Any:
     return carrier.longrepr if own.outcome == "failed" and carrier.longrepr else own.longrepr
 
 
-def _report(item: pytest.Item, check: Check, verdict: Verdict, *, when: Literal["call"]) -> pytest.TestReport:
-    report = _bare_report(item, when=when, outcome=report_outcome(verdict))
-    report.duration = verdict.duration_s
+def _report(item: pytest.Item, check: Check, verdict: Verdict) -> pytest.TestReport:
+    if not check.place.line:
+        file, line, _ = item.location
+        check = check._replace(place=Place(file=file, line=0 if line is None else line + 1))
+    report = pytest.TestReport(
+        item.nodeid,
+        item.location,
+        keywords=dict.fromkeys(item.keywords, 1),
+        outcome=report_outcome(verdict),
+        longrepr=None,
+        when="call",
+        duration=verdict.duration_s,
+    )
     if report.outcome == "failed":
         report.longrepr = VerdictRepr(check, verdict, is_one_line=item.config.getoption("tbstyle", "") == "line")
     elif report.outcome == "skipped":
@@ -126,23 +164,6 @@ def _report(item: pytest.Item, check: Check, verdict: Verdict, *, when: Literal[
     if check.is_marked:
         _tag(report, check, verdict)
     return report
-
-
-def _bare_report(
-    item: pytest.Item,
-    *,
-    when: Literal["call", "teardown"],
-    outcome: ReportOutcome,
-    keywords: Mapping[str, Any] | None = None,
-) -> pytest.TestReport:
-    return pytest.TestReport(
-        nodeid=item.nodeid,
-        location=item.location,
-        keywords=dict.fromkeys(item.keywords, 1) if keywords is None else keywords,
-        outcome=outcome,
-        longrepr=None,
-        when=when,
-    )
 
 
 def _tag(report: pytest.TestReport, check: Check, verdict: Verdict) -> None:

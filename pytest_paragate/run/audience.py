@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from pytest_paragate.verdict import Verdict, WorkerRecord
+
+Reports: TypeAlias = Sequence[Mapping[str, Any]] | Sequence[float]
+"""What pytest says of an item: its reports, serialised. Of one that passed and of which nothing else is to be said,
+``duration, start, stop`` of each of its three phases, in seconds, are enough."""
 
 
 class Audience(Protocol):
@@ -15,8 +19,8 @@ class Audience(Protocol):
     def begun(self) -> None:
         """The first checks have been handed out."""
 
-    def verdict(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]]) -> None:
-        """A check has its verdict. ``reports`` are pytest's own reports of it, serialised; none for commands."""
+    def verdict(self, index: int, verdict: Verdict, reports: Reports) -> None:
+        """A check has its verdict. There are no ``reports`` of commands."""
 
     def told(self) -> None:
         """That was all for now: time to show what was kept to be shown together."""
@@ -51,4 +55,5 @@ class LoopSettings(NamedTuple):
     maxfail: int
     max_worker_restart: int | None
     crash_path: Callable[[str], str]
+    journal_path: Callable[[str], str]
     basetemp: Callable[[str], str]

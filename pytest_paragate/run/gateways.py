@@ -62,6 +62,10 @@ class WorkerHandle(Protocol):
     @property
     def kind(self) -> Literal["fork", "popen"]: ...
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether it has inherited what was collected, so that an index says which item or command is meant."""
+
     def send(self, message: Message) -> None: ...
 
     def kill(self) -> None:
@@ -192,6 +196,7 @@ def _later(delay_s: float, what: Callable[[], None]) -> None:
 
 class ForkWorker(_Connected):
     kind: Final = "fork"
+    is_copy: Final = True
 
     def __init__(self, worker_id: str, inbox: Inbox, zygote: Zygote) -> None:
         super().__init__(worker_id, inbox)
@@ -268,6 +273,7 @@ class ForkLauncher:
 
 class PopenWorker(_Connected):
     kind: Final = "popen"
+    is_copy: Final = False
 
     def __init__(self, worker_id: str, inbox: Inbox) -> None:
         super().__init__(worker_id, inbox)

@@ -19,15 +19,16 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import pytest
 
+from pytest_paragate.model import DEFAULT_GRACE_S
 from pytest_paragate.run import inherit, linux
 from pytest_paragate.run.live import LiveStreams
-from pytest_paragate.run.messages import Message
+from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import StopRequested, Worker
 
 if sys.platform != "win32":
@@ -39,6 +40,10 @@ if sys.platform != "win32":
 _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 # How long killing what a check left behind may take, seconds.
 _KILL_WITHIN_S = 5.0
+
+_PHASES = ["setup", "call", "teardown"]
+# What every report has: one with more has something of a plugin's.
+_FIELDS = len(vars(pytest.TestReport("", ("", None, ""), {}, "passed", None, "call")))
 
 WORKER = pytest.StashKey[Worker]()
 CONTEXT = pytest.StashKey["ItemContext"]()
@@ -54,7 +59,7 @@ class ItemContext:
     commands: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class ItemDone:
     """How one item ended. ``reports`` are pytest's, serialised; times are of the monotonic clock, in seconds.
 
@@ -72,6 +77,13 @@ class ItemDone:
     internal_error: str | None = None
     ended_session: tuple[Literal["exit", "interrupt"], str, int | None] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing to tell but reports."""
+        return not (
+            self.stopped or self.commands or self.leaked or self.changed or self.internal_error or self.ended_session
+        )
+
 
 class ItemRunner:
     """Runs items of one session for one worker. Registered as a plugin, it takes the place of every reporter."""
@@ -79,9 +91,11 @@ class ItemRunner:
     def __init__(self, session: pytest.Session, worker: Worker) -> None:
         self._session, self._worker = session, worker
         self._config = session.config
-        self._reports: list[dict[str, Any]] = []
+        self._reports: list[pytest.TestReport] = []
+        hook = self._config.hook.pytest_report_to_serializable
+        # With a plugin's word in it, a report has to be serialised to know what it says.
+        self._is_plain = all(each.function.__module__.startswith("_pytest.") for each in hook.get_hookimpls())
         self._previous: pytest.Item | None = None
-        self._indices = range(len(session.items))
         self._by_nodeid: dict[str, int] | None = None
         self._config.stash[WORKER] = worker
         crash_path = worker.setup["crash_path"]
@@ -91,8 +105,7 @@ class ItemRunner:
     # pytest's hooks
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._reports.append(sendable(data))
+        self._reports.append(report)
 
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: tuple[str, int, str] | None
@@ -105,34 +118,38 @@ class ItemRunner:
             "nodeid": nodeid,
             "location": location,
         }
-        self._worker.send({"say": "warning", "warning": sendable(data)})
+        self._worker.news("warning", packed(data))
 
     # the worker's side
 
     def run(self, message: Message) -> None:
         """Run the items of one ``items`` message."""
         inherit.set_basetemp(self._config, message["basetemp"])
-        items = [
-            self._item(index, nodeid) for index, nodeid in zip(message["indices"], message["nodeids"], strict=True)
-        ]
-        for position, index in enumerate(message["indices"]):
+        indices = message["indices"]
+        items = self._items(indices, message.get("nodeids"))
+        for position, index in enumerate(indices):
             item = items[position]
             if item is None:
-                why = f"this worker did not collect {message['nodeids'][position]}"
-                self._worker.send({"say": "differs", "index": index, "why": why})
+                self._worker.news("differs", index, f"this worker did not collect {message['nodeids'][position]}")
                 continue
             following = items[position + 1] if position + 1 < len(items) else None
             may_go_on = self._run_item(index, item, following, message)
             if not may_go_on or self._worker.is_run_over:
-                self._worker.send({"say": "left", "indices": message["indices"][position + 1 :]})
+                self._worker.news("left", indices[position + 1 :])
                 return
 
     def finish(self) -> None:
         """Tear down everything that is still set up."""
         self._tear_down_for(None)
 
-    def _item(self, index: int, nodeid: str) -> pytest.Item | None:
-        """The item the controller means: usually at the same place; a fresh session may have another order."""
+    def _items(self, indices: Sequence[int], nodeids: Sequence[str] | None) -> list[pytest.Item | None]:
+        """The items the controller means: usually at the same place; a fresh session may have another order."""
+        items = self._session.items
+        if nodeids is None:
+            return [items[index] for index in indices]
+        return [self._named(index, nodeid) for index, nodeid in zip(indices, nodeids, strict=True)]
+
+    def _named(self, index: int, nodeid: str) -> pytest.Item | None:
         items = self._session.items
         if index < len(items) and items[index].nodeid == nodeid:
             return items[index]
@@ -143,12 +160,17 @@ class ItemRunner:
 
     def _run_item(self, index: int, item: pytest.Item, following: pytest.Item | None, message: Message) -> bool:
         """Run one item and say how it ended; returns whether others may follow it in this run."""
-        is_check = message["is_check"]
+        is_check = message.get("is_check", False)
         if self._previous is not None:
             self._tear_down_for(item)
         nextitem = None if is_check else following or _StandIn.beside(item)
-        context = ItemContext(results=message["results"], grace_s=message["grace_s"], leaks=message["leaks"])
+        context = ItemContext(
+            results=message.get("results", {}),
+            grace_s=message.get("grace_s", DEFAULT_GRACE_S),
+            leaks=message.get("leaks", "kill"),
+        )
         item.stash[CONTEXT] = context
+        words = _keywords(item)
         before = _ProcessState.now() if is_check else None
         self._reports = []
         done = ItemDone(started_at=time.monotonic())
@@ -177,9 +199,30 @@ class ItemRunner:
             done.changed = before.changes()
         if self._live is not None:
             self._live.pass_on()
-        done.reports, done.stopped, done.commands = self._reports, self._worker.was_stopped, context.commands
-        self._worker.send({"say": "item", "index": index, **asdict(done)})
+        done.stopped, done.commands = self._worker.was_stopped, context.commands
+        phases = self._phases() if done.is_plain and _keywords(item) == words else None
+        if phases is not None:
+            self._worker.news("passed", index, done.started_at, done.duration_s, done.cpu_s, phases)
+        else:
+            done.reports = [self._serialised(report) for report in self._reports]
+            self._worker.news("item", index, packed(vars(done)))
         return not done.stopped and done.ended_session is None
+
+    def _phases(self) -> list[float] | None:
+        """The times of the three phases of an item, if that is all that its reports say."""
+        reports = self._reports
+        if not self._is_plain or [report.when for report in reports] != _PHASES:
+            return None
+        times: list[float] = []
+        for report in reports:
+            if report.outcome != "passed" or report.sections or report.user_properties or len(vars(report)) != _FIELDS:
+                return None
+            times += (report.duration, report.start, report.stop)
+        return times
+
+    def _serialised(self, report: pytest.TestReport) -> dict[str, Any]:
+        data: dict[str, Any] = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        return data
 
     def _tear_down_for(self, item: pytest.Item | None) -> None:
         """Tear down what ``item`` does not need, which the item before it had left standing."""
@@ -192,8 +235,7 @@ class ItemRunner:
         call = pytest.CallInfo.from_call(lambda: state.teardown_exact(item), when="teardown")
         if call.excinfo is not None:
             report = previous.ihook.pytest_runtest_makereport(item=previous, call=call)
-            data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-            self._worker.send({"say": "late", "report": sendable(data)})
+            self._worker.news("late", packed(self._serialised(report)))
 
 
 class _StandIn(pytest.Item):
@@ -312,23 +354,6 @@ def _cpu_s() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
-def sendable(value: Any) -> Any:
-    """``value`` with everything that cannot cross a gateway replaced by its text; nothing is lost for that."""
-    kind = type(value)
-    if value is None or kind in (bool, bytes, float):
-        return value
-    if kind is str:
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if kind is int:
-        # execnet's short form holds 32 bits, and it mistakes large negative numbers for short ones.
-        return value if value > -(2**31) else str(value)
-    if kind in (list, tuple):
-        return kind(sendable(each) for each in value)
-    if kind is dict:
-        return {sendable(key): sendable(each) for key, each in value.items()}
-    if isinstance(value, os.PathLike):
-        return sendable(os.fspath(value))
-    try:
-        return sendable(str(value))
-    except Exception:
-        return f"<{kind.__name__} that cannot be shown>"
+def _keywords(item: pytest.Item) -> tuple[int, int]:
+    """How many marks and keywords of its own an item has: a running test may add some, which its reports name."""
+    return len(item.own_markers), len(getattr(item.keywords, "_markers", ()))

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_paragate.judge import ending
-from pytest_paragate.model import Check, assert_never
+from pytest_paragate.model import assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.run import messages, verdicts
-from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
+from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings, Reports
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
+from pytest_paragate.run.journal import JournalReader, loaded
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.signals import signals_into
 from pytest_paragate.schedule import (
@@ -44,6 +45,8 @@ from pytest_paragate.verdict import Outcome, Verdict, WorkerRecord
 _OVERDUE_S = 5.0
 # How long a result may wait to be reported while there is work to hand out, seconds.
 _REPORT_EVERY_S = 0.2
+# How often a worker that is busy with items and silent is looked at, seconds.
+_LOOK_EVERY_S = 0.2
 # How long a worker may take to tear down its fixtures at the end, seconds.
 _GOODBYE_S = 120.0
 # The same after an interruption.
@@ -64,6 +67,10 @@ class _Seat:
     order: verdicts.Order | None = None
     has_items: bool = False
     has_tests: bool = False
+
+    @property
+    def is_busy(self) -> bool:
+        return self.worker is not None and bool(self.pending)
 
     def forget_item(self) -> None:
         self.current = self.began_at = self.deadline = self.order = None
@@ -88,8 +95,11 @@ class Loop:
         self._seats: dict[Slot, _Seat] = {}
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
+        self._journals: dict[str, JournalReader] = {}  # by worker id
+        self._being_read: set[str] = set()
+        self._looked_at = started_at
         self._restarts = self._failures = 0
-        self._unreported: deque[tuple[int, Verdict, Sequence[Mapping[str, Any]]]] = deque()
+        self._unreported: deque[tuple[int, Verdict, Reports]] = deque()
         self._reported_at = started_at
         self._is_stopped = False
         self._result = LoopResult()
@@ -122,19 +132,23 @@ class Loop:
         return time.monotonic() - self._started_at
 
     def _next_event(self) -> Event | None:
-        deadlines = [seat.deadline for seat in self._seats.values() if seat.deadline is not None]
-        deadlines += [deadline for _, deadline in self._leaving.values()]
-        if not deadlines:
+        """What happens next; None when it is time to look around."""
+        times = [seat.deadline for seat in self._seats.values() if seat.deadline is not None]
+        times += [deadline for _, deadline in self._leaving.values()]
+        if any(seat.is_busy for seat in self._seats.values()):
+            times.append(self._looked_at + _LOOK_EVERY_S)
+        if not times:
             return self._inbox.get()
+        until_s = min(times) - time.monotonic()
         try:
-            return self._inbox.get(timeout=max(0.0, min(deadlines) - time.monotonic()))
+            return self._inbox.get(timeout=until_s) if until_s > 0 else None
         except queue.Empty:
             return None
 
     def _handle(self, event: Event | None) -> None:
         match event:
             case None:
-                self._enforce_deadlines()
+                self._look_around()
             case Said():
                 self._hear(event.worker, event.message)
             case Ended():
@@ -143,6 +157,12 @@ class Loop:
                 self._interrupted(event.signum)
             case _:
                 assert_never(event)
+
+    def _look_around(self) -> None:
+        """Read what silent workers have written down, and act on what is overdue."""
+        self._looked_at = time.monotonic()
+        self._read_all()
+        self._enforce_deadlines()
 
     def _obey(self, commands: Sequence[Command]) -> None:
         for command in commands:
@@ -163,26 +183,33 @@ class Loop:
         seat = self._seats.get(command.slot)
         if seat is None:
             seat = self._seats[command.slot] = _Seat(slot=command.slot)
-        first = self._plan.checks[command.checks[0]]
+        checks, first = command.checks, self._plan.checks[command.checks[0]]
         if seat.worker is not None and seat.has_tests and first.kind == "function":
             # It tears everything down behind it; fixtures that tests share stay with the worker that has them.
             self._retire(seat)
         if seat.worker is None:
             self._launch(seat)
         assert seat.worker is not None
-        seat.pending.extend(command.checks)
+        seat.pending.extend(checks)
         if first.kind == "command":
-            self._send_command(seat, command.checks[0], first)
+            self._send_commands(seat, seat.worker, checks)
         else:
             seat.has_items = True
             seat.has_tests = seat.has_tests or first.kind == "test"
-            basetemp = self._settings.basetemp(seat.worker.id)
-            seat.worker.send(messages.items(self._plan, command.checks, self._result.verdicts, basetemp=basetemp))
+            order = messages.items(
+                self._plan,
+                checks,
+                self._result.verdicts,
+                basetemp=self._settings.basetemp(seat.worker.id),
+                with_names=not seat.worker.is_copy,
+            )
+            seat.worker.send(order)
 
     def _launch(self, seat: _Seat) -> None:
         worker = seat.worker = self._launcher.launch(str(seat.slot))
         seat.has_items = seat.has_tests = False
         self._by_worker[worker.id] = seat
+        self._journals[worker.id] = JournalReader(self._settings.journal_path(worker.id))
         self._result.workers.append(
             WorkerRecord(
                 id=worker.id,
@@ -193,58 +220,92 @@ class Loop:
             )
         )
 
-    def _send_command(self, seat: _Seat, index: int, check: Check) -> None:
-        spec, timeout_s = check.command, check.timeout_s
-        assert spec is not None
-        assert seat.worker is not None
-        seat.current, seat.began_at = index, time.monotonic()
-        if timeout_s is not None:
-            seat.deadline = seat.began_at + timeout_s + check.grace_s + _OVERDUE_S
-        seat.worker.send(messages.command(index, check, spec))
+    def _send_commands(self, seat: _Seat, worker: WorkerHandle, indices: Sequence[int]) -> None:
+        orders = [] if worker.is_copy else [self._order(index) for index in indices]
+        if len(indices) > 1:
+            worker.send({"do": "commands", "indices": list(indices), **({"orders": orders} if orders else {})})
+            return
+        self._began(seat, indices[0], time.monotonic())
+        worker.send(orders[0] if orders else {"do": "command", "index": indices[0]})
+
+    def _order(self, index: int) -> Message:
+        check = self._plan.checks[index]
+        assert check.command is not None
+        return messages.command(index, check, check.command)
 
     # hearing from workers
 
     def _hear(self, worker_id: str, message: Message) -> None:
+        self._read(worker_id)
+        if message["say"] == "output":
+            self._audience.output(message["index"], message["stream"], message["data"])
+        elif "lines" in message:
+            for news in loaded(message["lines"].rstrip("\n").encode()):
+                self._learn(worker_id, news)
+
+    def _read(self, worker_id: str) -> None:
+        """Take note of all that the worker has written down."""
+        if worker_id in self._being_read:
+            return  # something in its journal made us look around; the rest comes right after
+        self._being_read.add(worker_id)
+        for news in self._journals[worker_id].read():
+            self._learn(worker_id, news)
+        self._being_read.discard(worker_id)
+
+    def _read_all(self) -> None:
+        for seat in list(self._seats.values()):
+            if seat.worker is not None and seat.pending:
+                self._read(seat.worker.id)
+
+    def _learn(self, worker_id: str, news: Sequence[Any]) -> None:
         seat = self._by_worker.get(worker_id)
-        say = message["say"]
-        if say == "warning":
-            self._audience.warning(message["warning"])
-        elif say == "late":
-            report = message["report"]
+        kind = news[0]
+        if kind == "warning":
+            self._audience.warning(messages.unpacked(news[1]))
+        elif kind == "late":
+            report = messages.unpacked(news[1])
             self._audience.late_report(report)
             problem = ending.crash_message(report)
             self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
-        elif say == "left":
-            self._left(seat, message["indices"])
-        elif say == "output":
-            self._audience.output(message["index"], message["stream"], message["data"])
-        elif seat is None or message.get("index") not in seat.pending:
+        elif kind == "left":
+            self._left(seat, news[1])
+        elif seat is None or news[1] not in seat.pending:
             pass  # a goodbye, or the last words of a worker whose item has its verdict already
-        elif say == "begin":
-            self._item_began(seat, message)
+        elif kind == "begin":
+            self._began(seat, news[1], news[2])
+            if seat.order is not None:
+                self._tell_to_stop(seat, seat.order)
         else:
-            self._item_ended(seat, message)
+            self._item_ended(seat, kind, news)
 
-    def _item_began(self, seat: _Seat, message: Message) -> None:
-        seat.current, seat.began_at = message["index"], message["at"]
-        timeout_s = self._plan.checks[message["index"]].timeout_s
-        seat.deadline = None if timeout_s is None else message["at"] + timeout_s
-        if seat.order is not None:
-            self._tell_to_stop(seat, seat.order)
-
-    def _item_ended(self, seat: _Seat, message: Message) -> None:
-        index = message["index"]
+    def _began(self, seat: _Seat, index: int, at: float) -> None:
         check = self._plan.checks[index]
-        reports: Sequence[Mapping[str, Any]] = ()
-        if message["say"] == "command":
-            verdict = verdicts.of_command(check, message, seat.order, gate_started_at=self._started_at)
-        elif message["say"] == "item":
-            verdict = verdicts.of_item(check, message, seat.order, gate_started_at=self._started_at)
-            reports = message["reports"]
+        seat.current, seat.began_at = index, at
+        if check.timeout_s is None:
+            seat.deadline = None
         else:
-            verdict = Verdict(outcome=Outcome.ERROR, summary=message["why"], reason=message["why"])
-        assert seat.worker is not None
-        verdict = verdict._replace(slot=str(seat.slot), worker=seat.worker.id)
+            overdue_s = check.grace_s + _OVERDUE_S if check.kind == "command" else 0.0
+            seat.deadline = at + check.timeout_s + overdue_s
+
+    def _item_ended(self, seat: _Seat, kind: str, news: Sequence[Any]) -> None:
+        index = news[1]
+        check = self._plan.checks[index]
+        reports: Reports = ()
+        facts: Mapping[str, Any] = {}
+        if kind == "passed":
+            verdict = verdicts.of_pass(*news[2:5], gate_started_at=self._started_at)
+            reports = news[5]
+        elif kind in ("ended", "command"):
+            facts = news[2] if kind == "command" else dict(zip(messages.ENDED, news[2:], strict=True))
+            verdict = verdicts.of_command(check, facts, seat.order, gate_started_at=self._started_at)
+        elif kind == "item":
+            facts = messages.unpacked(news[2])
+            verdict = verdicts.of_item(check, facts, seat.order, gate_started_at=self._started_at)
+            reports = facts["reports"]
+        else:  # cannot, differs
+            verdict = Verdict(outcome=Outcome.ERROR, summary=news[2], reason=news[2])
+        worker = seat.worker
+        assert worker is not None
         self._release(seat, index)
         if self._is_stopped and seat.pending:
             # It was told to end while it was not known what it had begun; the rest of its run does not count.
@@ -253,12 +314,12 @@ class Loop:
         allowed = [leak.pid for leak in verdict.leaked if not leak.killed]
         if allowed:
             self._launcher.allow(allowed)
-        has_ended_session = message.get("ended_session") and check.kind == "test"
-        if (message.get("stopped") and message["say"] == "item") or message.get("changed") or has_ended_session:
+        ended_session = facts.get("ended_session") if check.kind == "test" else None
+        if (kind == "item" and facts["stopped"]) or facts.get("changed") or ended_session is not None:
             self._retire(seat)
-        if has_ended_session:
-            self._session_ended(message["ended_session"])
-        self._settle(index, verdict, reports)
+        if ended_session is not None:
+            self._session_ended(ended_session)
+        self._settle(index, verdict, reports, slot=str(seat.slot), worker=worker.id)
 
     def _left(self, seat: _Seat | None, indices: Sequence[int]) -> None:
         """The worker will not begin these; whatever the controller does not know yet of why."""
@@ -273,9 +334,9 @@ class Loop:
 
     # verdicts
 
-    def _settle(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]] = ()) -> None:
+    def _settle(self, index: int, verdict: Verdict, reports: Reports = (), *, slot: str, worker: str) -> None:
         """A started check has ended: free its slot, hand out what comes next, and only then tell people."""
-        verdict = self._record(index, verdict)
+        verdict = self._record(index, verdict, slot=slot, worker=worker)
         is_last_straw = self._count_failure(verdict)
         reason = f"stopped after {self._failures} failure{'s' if self._failures > 1 else ''}"
         commands = self._schedule.feed(Stop(reason=reason, at_s=self._now_s())) if is_last_straw else []
@@ -295,26 +356,31 @@ class Loop:
         self._result.stopped_by_maxfail = self._failures == self._settings.maxfail
         return self._result.stopped_by_maxfail
 
-    def _record(self, index: int, verdict: Verdict) -> Verdict:
+    def _record(self, index: int, verdict: Verdict, *, slot: str | None = None, worker: str | None = None) -> Verdict:
         check = self._plan.checks[index]
         waited_for = tuple(self._plan.checks[other].nodeid for other in self._schedule.waited_for(index))
-        verdict = verdict._replace(advisory=check.advisory and not verdict.is_ok, waited_for=waited_for)
+        is_advisory = check.advisory and not verdict.is_ok
+        verdict = verdict._replace(advisory=is_advisory, waited_for=waited_for, slot=slot, worker=worker)
         self._result.verdicts[index] = verdict
         return verdict
 
-    def _announce(self, index: int, verdict: Verdict, reports: Sequence[Mapping[str, Any]] = ()) -> None:
+    def _announce(self, index: int, verdict: Verdict, reports: Reports = ()) -> None:
         self._unreported.append((index, verdict, reports))
 
     def _report_when_idle(self) -> None:
         """Reporting waits for slots that ask for work, but never long."""
-        if self._unreported and (self._inbox.empty() or time.monotonic() - self._reported_at > _REPORT_EVERY_S):
-            self._report()
+        is_late = time.monotonic() - self._reported_at > _REPORT_EVERY_S
+        if self._unreported and (is_late or self._inbox.empty()):
+            self._report(while_idle=not is_late)
 
-    def _report(self) -> None:
+    def _report(self, *, while_idle: bool = False) -> None:
+        """Tell the audience; with ``while_idle`` only until there is something else to do."""
+        self._reported_at = time.monotonic()
         while self._unreported:
             self._audience.verdict(*self._unreported.popleft())
+            if while_idle and not self._inbox.empty():
+                break
         self._audience.told()
-        self._reported_at = time.monotonic()
         reason = self._audience.stop_wanted()
         if reason is not None and not self._is_stopped:
             self._stop(reason)
@@ -334,6 +400,7 @@ class Loop:
         self._end_running(reason)
 
     def _end_running(self, reason: str) -> None:
+        self._read_all()
         self._is_stopped = True
         for seat in self._seats.values():
             if seat.pending:
@@ -403,6 +470,8 @@ class Loop:
         self._leaving[worker.id] = worker, time.monotonic() + patience_s
 
     def _worker_ended(self, event: Ended) -> None:
+        self._read(event.worker)
+        self._journals[event.worker].close()
         if self._leaving.pop(event.worker, None) is not None:
             if event.status not in (0, None, -signal.SIGKILL):
                 text = ending.status_text(event.status)
@@ -436,13 +505,11 @@ class Loop:
         verdict = verdict._replace(
             start_s=None if began_at is None else began_at - self._started_at,
             duration_s=0.0 if began_at is None else time.monotonic() - began_at,
-            slot=str(seat.slot),
-            worker=event.worker,
         )
         self._release(seat, index)
         if seat.pending:
             self._give_back(seat, list(seat.pending))
-        self._settle(index, verdict)
+        self._settle(index, verdict, slot=str(seat.slot), worker=event.worker)
 
     def _say_goodbye(self) -> None:
         """Let every worker tear down what it has set up, and wait for that."""
@@ -467,6 +534,7 @@ class Loop:
                 for worker_id, (worker, kill_at) in self._leaving.items()
             }
             return
+        self._read_all()
         for seat in self._seats.values():
             if seat.worker is not None and seat.pending:
                 order = seat.order or verdicts.Order(reason=f"killed by {name}", is_timeout=False)

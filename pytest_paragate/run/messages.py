@@ -1,12 +1,16 @@
 """What the controller and its workers say to each other.
 
-A message is a dict of builtin types; ``do`` names what the controller wants, ``say`` what the worker answers.
+Orders and the few answers that are sent are dicts of builtin types over the gateway; ``do`` names what the controller
+wants, ``say`` what the worker answers.
 
 ===========  ==============================================================================================
 do
 ===========  ==============================================================================================
-command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
-items        run collected items in order: ``indices, nodeids, basetemp, results, grace_s, leaks``
+command      run one command: ``index``, and where the worker has no copy of the plan ``name, argv, cwd, env, shell,
+             timeout_s, grace_s, leaks``
+commands     run these short ones, one after another: ``indices``, and ``orders`` as above where there is no copy
+items        run collected items in order: ``indices, basetemp``, and where they are not the defaults ``nodeids,
+             is_check, results, grace_s, leaks``
 stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
              is ended, and what follows it in its run is left
 exit         tear down, say goodbye and end
@@ -15,26 +19,39 @@ exit         tear down, say goodbye and end
 ===========  ==============================================================================================
 say
 ===========  ==============================================================================================
-begin        an item starts: ``index, at``
-command      a command ended: ``index, returncode, started_at, duration_s, cpu_s, max_rss_kb``, and where there are any
-             ``timed_out, stopped, leaked``, its ``log`` and the ``output`` that people see of it
-cannot       a command could not be started: ``index, at, why``
-item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
-left         what was not begun of a run, and will not be: ``indices``
-late         a fixture's teardown failed after its item had ended: ``report``
-warning      a warning was recorded: ``warning``
+news         there is news in the worker's journal; from a worker that has none, ``lines`` of it
 output       live output under ``-s``: ``index, stream, data``
-differs      the worker collected other items than the controller: ``why``
 bye          the last message: ``output`` is what plugins left in ``config.workeroutput``
 ===========  ==============================================================================================
 
+News are lists: a kind, and what belongs to it. Most of them are written to the worker's journal (see
+:mod:`~pytest_paragate.run.journal`), many before anybody is told.
+
+===========  ==============================================================================================
+news
+===========  ==============================================================================================
+begin        an item starts: ``index, at``
+ended        a command came to its own end, silently: ``index, returncode, started_at, duration_s, cpu_s, max_rss_kb``
+passed       an item passed and its reports say nothing else: ``index, started_at, duration_s, cpu_s, phases``, where
+             phases are ``duration, start, stop`` of setup, call and teardown
+command      a command ended: ``index, facts``, the same as of ``ended`` by name, and where there are any ``timed_out,
+             stopped, leaked``, its ``log`` and the ``output`` that people see of it
+cannot       a command could not be started: ``index, why``
+item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
+differs      the worker collected other items than the controller: ``index, why``
+left         what was not begun of a run, and will not be: ``indices``
+late         a fixture's teardown failed after its item had ended: ``report``
+warning      a warning was recorded: ``warning``
+===========  ==============================================================================================
+
 Names of files, tests and variables may hold lone surrogates, for bytes that are no UTF-8. A gateway refuses them, so
-such a message travels as JSON, which does not.
+such a message travels as JSON, which does not. JSON in turn has no tuples and no bytes; see :func:`packed`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +61,9 @@ if TYPE_CHECKING:
     from pytest_paragate.verdict import Verdict
 
 Message = dict[str, Any]
+
+ENDED = ("returncode", "started_at", "duration_s", "cpu_s", "max_rss_kb")
+_MARK = "paragate:"
 
 # The exit status of a worker whose own end of the connection broke under it.
 LOST_CONNECTION = 97
@@ -77,27 +97,32 @@ def command(index: int, check: Check, spec: CommandSpec) -> Message:
     return message
 
 
-def items(plan: Plan, indices: Sequence[int], verdicts: Mapping[int, Verdict], *, basetemp: str) -> Message:
-    """Run collected items: one function check or marked test, with what is known of its needs, or a run of tests."""
+def items(
+    plan: Plan, indices: Sequence[int], verdicts: Mapping[int, Verdict], *, basetemp: str, with_names: bool
+) -> Message:
+    """Run collected items: one function check or marked test, with what is known of its needs, or a run of tests.
+
+    ``with_names`` is for workers that have collected by themselves: the same index may be another item there.
+    """
     first = plan.checks[indices[0]]
-    awaited = (*plan.needs[indices[0]], *plan.after[indices[0]]) if first.is_marked else ()
-    return {
-        "do": "items",
-        "indices": list(indices),
-        "nodeids": [plan.checks[index].nodeid for index in indices],
-        "basetemp": basetemp,
-        "is_check": first.kind == "function",
-        "results": {
-            plan.checks[other].nodeid: {
-                "name": plan.checks[other].name,
-                "family": plan.checks[other].family,
-                "verdict": verdicts[other].to_dict(),
-            }
-            for other in awaited
-        },
-        "grace_s": first.grace_s,
-        "leaks": first.leaks,
-    }
+    message: Message = {"do": "items", "indices": list(indices), "basetemp": basetemp}
+    if with_names:
+        message["nodeids"] = [plan.checks[index].nodeid for index in indices]
+    if first.is_marked:
+        message |= {
+            "is_check": first.kind == "function",
+            "results": {
+                plan.checks[other].nodeid: {
+                    "name": plan.checks[other].name,
+                    "family": plan.checks[other].family,
+                    "verdict": verdicts[other].to_dict(),
+                }
+                for other in (*plan.needs[indices[0]], *plan.after[indices[0]])
+            },
+            "grace_s": first.grace_s,
+            "leaks": first.leaks,
+        }
+    return message
 
 
 def stop(index: int, *, kill: bool, ends_run: bool) -> Message:
@@ -126,3 +151,43 @@ def opened(message: Message) -> Message:
         return message
     unsealed: Message = json.loads(message["json"])
     return unsealed
+
+
+def packed(value: Any) -> Any:
+    """``value`` as JSON can hold it: tuples, bytes and odd keys are marked, and what is no builtin type is its text."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str):
+        return value
+    if kind is list:
+        return [packed(each) for each in value]
+    if kind is tuple:
+        return {_MARK: "tuple", "of": [packed(each) for each in value]}
+    if kind is dict:
+        if all(type(key) is str for key in value) and _MARK not in value:
+            return {key: packed(each) for key, each in value.items()}
+        return {_MARK: "dict", "of": [[packed(key), packed(each)] for key, each in value.items()]}
+    if kind is bytes:
+        return {_MARK: "bytes", "of": value.hex()}
+    if isinstance(value, os.PathLike):
+        return packed(os.fspath(value))
+    try:
+        return str(value)
+    except Exception:
+        return f"<{kind.__name__} that cannot be shown>"
+
+
+def unpacked(value: Any) -> Any:
+    """What was given to :func:`packed`."""
+    if isinstance(value, list):
+        return [unpacked(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    match value.get(_MARK):
+        case None:
+            return {key: unpacked(each) for key, each in value.items()}
+        case "tuple":
+            return tuple(unpacked(each) for each in value["of"])
+        case "bytes":
+            return bytes.fromhex(value["of"])
+        case _:
+            return {unpacked(key): unpacked(each) for key, each in value["of"]}

@@ -58,10 +58,10 @@ class Completed(NamedTuple):
     """
 
     returncode: int
+    started_at: float
     duration_s: float
     cpu_s: float | None
     max_rss_kb: int | None
-    started_at: float
     timed_out: bool
     stopped: bool
     leaked: tuple[LeakedProcess, ...]

@@ -11,8 +11,10 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pytest_paragate.collect import check_of
 from pytest_paragate.run import inherit, messages
-from pytest_paragate.run.items import ItemRunner, sendable
+from pytest_paragate.run.items import ItemRunner
+from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import Worker, lead_own_group
 
 BOOTED = pytest.StashKey[Worker]()
@@ -58,7 +60,13 @@ def forked(channel: Any) -> None:
     except EOFError:  # there was no work for it after all
         return
     inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
-    worker = Worker(channel, {**setup, "environment": environment})
+
+    def order_of(index: int) -> Message:
+        check = check_of(session.items[index])
+        assert check.command is not None
+        return messages.command(index, check, check.command)
+
+    worker = Worker(channel, {**setup, "environment": environment}, order_of=order_of)
     runner = ItemRunner(session, worker)
     worker.serve(boot=_never, run_items=runner.run)
     runner.finish()
@@ -75,6 +83,7 @@ def booted(channel: Any) -> None:
         inherit.redirect_stderr(setup["crash_path"])
     worker = Worker(channel, setup)
     worker.serve(boot=_boot)
+    worker.tell()
     worker.send({"say": "bye", "output": {}})
 
 
@@ -125,8 +134,8 @@ class _Witness:
 
 
 def _say_goodbye(worker: Worker, config: pytest.Config) -> None:
-    output = sendable(getattr(config, "workeroutput", {}))
-    worker.send({"say": "bye", "output": output})
+    worker.tell()
+    worker.send({"say": "bye", "output": packed(getattr(config, "workeroutput", {}))})
 
 
 def _never(worker: Worker) -> None:

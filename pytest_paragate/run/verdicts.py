@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
 from pytest_paragate.run.excerpt import read_excerpt
-from pytest_paragate.run.messages import LOST_CONNECTION, Message
+from pytest_paragate.run.messages import LOST_CONNECTION
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
 
@@ -20,14 +20,14 @@ class Order(NamedTuple):
     is_timeout: bool
 
 
-def of_command(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
+def of_command(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate_started_at: float) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
-    leaked = tuple(Leaked(**leak) for leak in message.get("leaked", ()))
-    was_stopped = message.get("stopped", False)
+    leaked = tuple(Leaked(**leak) for leak in facts.get("leaked", ()))
+    was_stopped = facts.get("stopped", False)
     was_late = order is not None and order.is_timeout
     ended = ending.of_command(
-        returncode=message["returncode"],
-        timed_out=message.get("timed_out", False) or (was_late and was_stopped),
+        returncode=facts["returncode"],
+        timed_out=facts.get("timed_out", False) or (was_late and was_stopped),
         stop_reason=(order.reason if order else "told to end") if was_stopped else None,
         timeout_s=check.timeout_s,
         leaked=[str(leak) for leak in leaked],
@@ -38,33 +38,38 @@ def of_command(check: Check, message: Message, order: Order | None, *, gate_star
         summary=ended.summary,
         reason=ended.reason,
         leaked=leaked,
-        start_s=message["started_at"] - gate_started_at,
-        duration_s=message["duration_s"],
-        cpu_s=message["cpu_s"],
-        max_rss_kb=message["max_rss_kb"],
-        exit_code=message["returncode"],
-        log=message.get("log"),
-        output=message.get("output", ""),
+        start_s=facts["started_at"] - gate_started_at,
+        duration_s=facts["duration_s"],
+        cpu_s=facts["cpu_s"],
+        max_rss_kb=facts["max_rss_kb"],
+        exit_code=facts["returncode"],
+        log=facts.get("log"),
+        output=facts.get("output", ""),
     )
 
 
-def of_item(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
+def of_pass(started_at: float, duration_s: float, cpu_s: float, *, gate_started_at: float) -> Verdict:
+    """The verdict of an item that passed and left nothing else to say."""
+    return Verdict(outcome=Outcome.PASSED, start_s=started_at - gate_started_at, duration_s=duration_s, cpu_s=cpu_s)
+
+
+def of_item(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate_started_at: float) -> Verdict:
     """The verdict of a function check or test from pytest's reports of it."""
-    commands = message["commands"]
-    leaks = [*message["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
+    commands = facts["commands"]
+    leaks = [*facts["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
     leaked = tuple(Leaked(**leak) for leak in leaks)
-    if message["stopped"] and order is None:
+    if facts["stopped"] and order is None:
         ended = ending.of_command(returncode=-signal.SIGTERM, timed_out=False, stop_reason=None, timeout_s=None)
-    elif message["stopped"] and order is not None:
+    elif facts["stopped"] and order is not None:
         ended = _of_order(check, order, returncode=0)
-    elif message["ended_session"]:
-        text = message["ended_session"][1]
+    elif facts["ended_session"]:
+        text = facts["ended_session"][1]
         ended = ending.Ending(outcome=Outcome.FAILED, summary=text, reason=f"asked to end the session: {text}")
     else:
         ended = ending.of_item(
-            message["reports"],
+            facts["reports"],
             commands,
-            internal_error=message["internal_error"],
+            internal_error=facts["internal_error"],
             leaked=[str(leak) for leak in leaked],
             fails_on_leak=check.leaks == "fail",
         )
@@ -73,12 +78,12 @@ def of_item(check: Check, message: Message, order: Order | None, *, gate_started
         summary=ended.summary,
         reason=ended.reason,
         leaked=leaked,
-        start_s=message["started_at"] - gate_started_at,
-        duration_s=message["duration_s"],
-        cpu_s=message["cpu_s"],
+        start_s=facts["started_at"] - gate_started_at,
+        duration_s=facts["duration_s"],
+        cpu_s=facts["cpu_s"],
         max_rss_kb=_largest(commands),
         exit_code=commands[-1].get("returncode") if commands else None,
-        details=message["internal_error"] or "",
+        details=facts["internal_error"] or "",
     )
 
 

@@ -1,7 +1,9 @@
 """The far side of a slot: takes one piece of work at a time and says what came of it.
 
-Invariants: work is done in the main thread; the receiving thread only queues messages and passes on ``stop``. When the
-connection ends, whatever runs is killed and the process goes.
+Invariants: work is done in the main thread; the receiving thread only queues messages and passes on ``stop``. News is
+written down before anything else is begun, so it survives whatever comes next; the controller is told of it when there
+is nothing left to do here, or when it has not been told for a while. When the connection ends, whatever runs is killed
+and the process goes.
 """
 
 from __future__ import annotations
@@ -11,14 +13,18 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pytest_paragate.run import keeper, linux, messages, process
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
+from pytest_paragate.run.journal import Journal, line_of
 from pytest_paragate.run.messages import LOST_CONNECTION, WORKER_VARIABLES, Message
 from pytest_paragate.run.spool import Spool
 
+# How long news may wait in the journal before the controller is told, while there is more to do, seconds.
+_TELL_EVERY_S = 0.1
 # How long an orphaned worker gets to stop a running command before it kills itself, seconds.
 _ORPHAN_S = 1.0
 
@@ -30,9 +36,14 @@ class StopRequested(BaseException):
 class Worker:
     """Everything that one worker process has: its channel, its spool and, once there is one, its session."""
 
-    def __init__(self, channel: Any, setup: Message) -> None:
+    def __init__(self, channel: Any, setup: Message, *, order_of: Callable[[int], Message] | None = None) -> None:
+        """``order_of`` knows a command by its index, where the worker has inherited what was collected."""
         self.channel = channel
         self.setup = setup
+        self._order_of = order_of
+        self._journal = _journal(setup["journal"])
+        self._told_at = 0.0
+        self._has_news = False
         self.stop = process.Stop()
         self.spool = Spool(setup["spool"])
         # Of the main process, as it was when collection had ended; a check that changes its own changes nothing here.
@@ -57,6 +68,34 @@ class Worker:
         except OSError:
             os._exit(LOST_CONNECTION)
 
+    def news(self, *news: Any) -> None:
+        """Write down what happened (see ``messages``); tell the controller unless that has been done a moment ago."""
+        self._write(line_of(news))
+        if time.monotonic() - self._told_at > _TELL_EVERY_S:
+            self.tell()
+
+    def note(self, *news: Any) -> None:
+        """Write down what need not be known at once."""
+        self._write(line_of(news))
+
+    def tell(self) -> None:
+        """Let the controller know that there is news."""
+        if self._has_news:
+            self._has_news = False
+            self._told_at = time.monotonic()
+            self.send({"say": "news"})
+
+    def _write(self, line: bytes) -> None:
+        if self._journal is not None:
+            try:
+                self._journal.write(line)
+                self._has_news = True
+                return
+            except OSError:  # no room, or a check has closed it
+                self.tell()
+                self._journal = None
+        self.send({"say": "news", "lines": line.decode()})
+
     def serve(self, *, boot: Callable[[Worker], None], run_items: Callable[[Message], None] | None = None) -> None:
         """Work until told to exit. ``boot`` makes the session for the first item, and comes back when it has ended."""
         self._run_items = run_items
@@ -72,9 +111,14 @@ class Worker:
             if message is None or message["do"] == "exit":
                 return False
             if message["do"] == "command":
-                self._run_command(message)
+                self._run_command(message if self._order_of is None else self._order_of(message["index"]))
+                self.tell()
+            elif message["do"] == "commands":
+                self._run_commands(message)
+                self.tell()
             elif self._run_items is not None:
                 self._run_items(message)
+                self.tell()
             else:
                 self._pending = message
                 return True
@@ -89,13 +133,14 @@ class Worker:
         """There is no session to run items in; say so for those that wait, unless the session has taken them up."""
         if self._run_items is None:
             for index in self._pending["indices"]:
-                self.send({"say": "differs", "index": index, "why": why})
+                self.news("differs", index, why)
+            self.tell()
 
     def begin_item(self, index: int, at: float) -> None:
         """From here to :meth:`end_item`, being told to stop raises StopRequested in the main thread."""
         self._begin(index)
         self.was_stopped = False
-        self.send({"say": "begin", "index": index, "at": at})
+        self.note("begin", index, at)
         self._is_item_running = True
 
     def end_item(self) -> None:
@@ -151,6 +196,16 @@ class Worker:
         """Pass on live output of what runs, or of what ran last."""
         self.send({"say": "output", "index": self._latest, "stream": name, "data": data})
 
+    def _run_commands(self, message: Message) -> None:
+        """A run of short ones."""
+        indices = message["indices"]
+        for position, index in enumerate(indices):
+            self.note("begin", index, time.monotonic())
+            self._run_command(message["orders"][position] if self._order_of is None else self._order_of(index))
+            if self.is_run_over:
+                self.news("left", indices[position + 1 :])
+                return
+
     def _run_command(self, message: Message) -> None:
         index = message["index"]
         self._begin(index)
@@ -172,10 +227,13 @@ class Worker:
                 on_output=self.stream if self.setup["streams"] else None,
             )
         except OSError as problem:  # no such program or folder, or no room for its output
-            self.send({"say": "cannot", "index": index, "why": str(problem)})
+            self.news("cannot", index, str(problem))
         else:
-            self.allow(leak.pid for leak in done.leaked if not leak.killed)
-            self.send({"say": "command", "index": index, **completed_data(done), **_logged(done)})
+            if done.leaked or done.stdout_path or done.stderr_path or done.timed_out or done.stopped:
+                self.allow(leak.pid for leak in done.leaked if not leak.killed)
+                self.news("command", index, {**completed_data(done), **_logged(done)})
+            else:
+                self.news("ended", index, *done[:5])
         finally:
             self._end()
 
@@ -246,6 +304,15 @@ def _logged(done: process.Completed) -> Message:
         return {}
     path = merge_log(done.stdout_path, done.stderr_path, os.path.splitext(source)[0] + ".log")
     return {"log": path, "output": read_excerpt(path).text if path else ""}
+
+
+def _journal(path: str | None) -> Journal | None:
+    if path is None:
+        return None
+    try:
+        return Journal(path)
+    except OSError:  # there is no such folder here: another machine, or somebody has removed it
+        return None
 
 
 def lead_own_group() -> None:

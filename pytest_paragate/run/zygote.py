@@ -61,8 +61,8 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
-        # What is there now stays until the end, here and in every worker. Keeping the collector off it saves its time,
-        # and keeps the pages shared.
+        # What is there now stays until the end, here (the session unfreezes it) and in every worker. Keeping the
+        # collector off it saves its time, and keeps the pages shared.
         gc.freeze()
         self.pid = os.fork()
         if self.pid == 0:
@@ -96,7 +96,6 @@ class Zygote:
 
     def close(self) -> None:
         """End the server and everything below it, and wait until it is gone."""
-        gc.unfreeze()
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
