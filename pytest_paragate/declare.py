@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
@@ -55,7 +54,6 @@ class CommandKeys(CheckKeys, total=False):
     shell: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Declaration:
     """A check as it was written down, right or wrong.
 
@@ -63,15 +61,22 @@ class Declaration:
     ``key_places`` says where single keys are written, when that is known more exactly than ``place``.
     """
 
-    kind: Literal["command", "function"]
-    place: Place
-    keys: Mapping[str, object]
-    home: str
-    command: object = None
-    function: Callable[..., object] | None = None
-    label: str = ""
-    key_places: Mapping[str, Place] = field(default_factory=dict)
-    problems: tuple[ValueRefusedError, ...] = ()
+    def __init__(
+        self,
+        *,
+        kind: Literal["command", "function"],
+        place: Place,
+        keys: Mapping[str, object],
+        home: str,
+        command: object = None,
+        function: Callable[..., object] | None = None,
+        label: str = "",
+        key_places: Mapping[str, Place] | None = None,
+        problems: tuple[ValueRefusedError, ...] = (),
+    ) -> None:
+        self.kind, self.place, self.keys, self.home = kind, place, keys, home
+        self.command, self.function, self.label = command, function, label
+        self.key_places, self.problems = key_places or {}, problems
 
 
 def command(

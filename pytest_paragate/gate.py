@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import functools
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -20,6 +18,7 @@ import pytest
 
 from pytest_paragate import speedup
 from pytest_paragate.collect import COLLECTING, Collected
+from pytest_paragate.folders import Folders
 from pytest_paragate.history import History
 from pytest_paragate.model import Check
 from pytest_paragate.plan import Plan, make_plan
@@ -31,8 +30,6 @@ from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings
 from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
 
-# How many runs' whole outputs are kept in pytest's cache directory.
-_KEPT_RUNS = 3
 # Beyond this many checks and tests, the header's estimate is the limit instead of a replay, to cost nothing.
 _SIMULATED_CHECKS = 1000
 
@@ -51,13 +48,13 @@ class Gate:
         collected: Collected,
         *,
         inbox: Inbox,
+        folders: Folders,
         forks: ForkLauncher | None,
         workers: str,
     ) -> None:
-        self._inbox, self._forks, self._workers = inbox, forks, workers
+        self._inbox, self._folders, self._forks, self._workers = inbox, folders, forks, workers
         self.session, self.settings = session, settings
         self.config = session.config
-        self._folders = _Folders(self.config)
         self._history = History(self._folders.lasting)
         durations = self._history.durations()
         plan = make_plan(
@@ -97,24 +94,23 @@ class Gate:
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
         self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
         audience = _LateDelivery(self.session, self.plan, self.header)
-        with self._folders.for_run() as folders:
-            launcher = self._launcher(folders)
-            loop = Loop(
-                self.plan,
-                Schedule(self.plan),
-                launcher,
-                self._inbox,
-                audience,
-                LoopSettings(
-                    maxfail=maxfail,
-                    max_worker_restart=self.settings.max_worker_restart,
-                    crash_path=folders.crash_path,
-                    journal_path=folders.journal_path,
-                    basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
-                ),
-                started_at=started_at,
-            )
-            outcome = loop.run()
+        loop = Loop(
+            self.plan,
+            Schedule(self.plan),
+            self._launcher(),
+            self._inbox,
+            audience,
+            LoopSettings(
+                maxfail=maxfail,
+                max_worker_restart=self.settings.max_worker_restart,
+                crash_path=self._folders.crash_path,
+                journal_path=self._folders.journal_path,
+                basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
+            ),
+            started_at=started_at,
+        )
+        outcome = loop.run()
+        self._folders.end_run()
         self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
         self._history.record(_durations(self.plan, outcome.verdicts))
@@ -128,28 +124,22 @@ class Gate:
         factory = getattr(self.config, "_tmp_path_factory", None)
         return Path(factory.getbasetemp()) if factory is not None else Path(tempfile.mkdtemp(prefix="paragate-"))
 
-    def _launcher(self, folders: RunFolders) -> Launcher:
+    def _launcher(self) -> Launcher:
         uid = self.settings.testrunuid or uuid.uuid4().hex
 
-        def setup(worker: str, slot: str) -> Message:
+        def workerinput(worker: str, slot: str) -> Message:
             return {
-                "id": worker,
-                "slot": slot,
-                "spool": folders.spool,
-                "crash_path": folders.crash_path(worker),
-                "journal": folders.journal_path(worker),
-                "streams": self.settings.streams_output,
                 "workerinput": {
                     "workerid": worker,
                     "workercount": sum(self.plan.slots.values()),
                     "testrunuid": uid,
                     "mainargv": list(sys.argv),
                     "paragate_collecting": self.config.stash[COLLECTING].for_worker(),
-                },
+                }
             }
 
         if self._forks is not None:
-            self._forks.setup = setup
+            self._forks.introduce = workerinput
             return self._forks
         fresh = {
             "environment": dict(os.environ),
@@ -158,9 +148,14 @@ class Gate:
             "folder": str(self.config.invocation_params.dir),
             "sys_path": list(sys.path),
         }
+
+        def setup(worker: str, slot: str) -> Message:
+            known = {**self._folders.for_worker(worker), "streams": self.settings.streams_output}
+            return {**known, **fresh, **workerinput(worker, slot)}
+
         return PopenLauncher(
             self._inbox,
-            setup=lambda worker, slot: {**setup(worker, slot), **fresh},
+            setup=setup,
             make_gateway=lambda slot: self.config.hook.pytest_paragate_make_gateway(slot=slot, config=self.config),
         )
 
@@ -227,50 +222,6 @@ class _LateDelivery:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._delivery, name)
-
-
-class RunFolders:
-    """Where one run puts its files."""
-
-    def __init__(self, path: Path) -> None:
-        self.spool = str(path)
-
-    def crash_path(self, worker: str) -> str:
-        return os.path.join(self.spool, f"worker-{worker}.txt")
-
-    def journal_path(self, worker: str) -> str:
-        return os.path.join(self.spool, f"journal-{worker}")
-
-
-class _Folders:
-    """Below pytest's cache directory, or a temporary folder where there is none."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        cache = getattr(config, "cache", None)
-        self._is_temporary = cache is None
-        try:
-            self.lasting = (
-                Path(tempfile.mkdtemp(prefix="paragate-")) if cache is None else Path(cache.mkdir("paragate"))
-            )
-        except OSError:
-            self._is_temporary = True
-            self.lasting = Path(tempfile.mkdtemp(prefix="paragate-"))
-
-    @contextlib.contextmanager
-    def for_run(self) -> Any:
-        runs = self.lasting / "logs"
-        try:
-            runs.mkdir(exist_ok=True)
-            path = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=runs))
-        except OSError:
-            runs = Path(tempfile.mkdtemp(prefix="paragate-"))
-            path = runs
-        yield RunFolders(path)
-        for leftover in path.glob("worker-*"):
-            if leftover.stat().st_size == 0:
-                leftover.unlink()
-        for old in sorted(runs.iterdir())[:-_KEPT_RUNS]:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def _slots(checks: Sequence[Check], settings: Settings) -> dict[str, int]:

@@ -16,8 +16,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 if sys.platform == "win32":
     import msvcrt
@@ -40,8 +40,7 @@ _NUMBERS = (int, float)
 _COLUMNS = ("nodeids", "durations_s", "seen")
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(NamedTuple):
     """``entries`` holds duration in seconds and the age at which it was last recorded, by node id.
 
     ``age`` counts runs; one that ran a tenth of everything known counts as a tenth. Otherwise ninety runs of a single

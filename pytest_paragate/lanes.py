@@ -16,7 +16,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pytest_paragate.independence import NO_CLAIMS, Claims, Holdings, Port
@@ -29,14 +28,14 @@ Key: TypeAlias = tuple[float, int]
 """Minus the priority, and the item: the lowest goes first."""
 
 
-@dataclass(slots=True)
 class _Lane:
-    number: int
-    agent: str
-    claims: Claims
-    waiting: list[Key] = field(default_factory=list)  # heap
-    port: Port | None = None  # where it is parked
-    woken_from: Port | None = None
+    __slots__ = ("agent", "claims", "number", "port", "waiting", "woken_from")
+
+    def __init__(self, number: int, agent: str, claims: Claims) -> None:
+        self.number, self.agent, self.claims = number, agent, claims
+        self.waiting: list[Key] = []  # heap
+        self.port: Port | None = None  # where it is parked
+        self.woken_from: Port | None = None
 
 
 class Lanes:
@@ -56,7 +55,7 @@ class Lanes:
                 agent = plan.checks[i].agent
                 lane = lanes.get((agent, claims))
                 if lane is None:
-                    lane = lanes[agent, claims] = _Lane(number=len(self._lanes), agent=agent, claims=claims)
+                    lane = lanes[agent, claims] = _Lane(len(self._lanes), agent, claims)
                     self._lanes.append(lane)
                 self._lane_of[i] = lane
 

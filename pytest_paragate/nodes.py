@@ -7,16 +7,18 @@ so that fixtures, marks, parameters and other plugins work as they do for tests.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pytest
 
 from pytest_paragate.sources import Declared, Source
 
 Adopt: TypeAlias = Callable[[pytest.Item, Declared], None]
+_FILE = pytest.StashKey[str]()
 _HIDDEN_HOOK = "pytest_generate_tests"
 
 
@@ -32,6 +34,15 @@ class CommandItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, self._line - 1 if self._line else None, self.name
+
+    @functools.cached_property
+    def location(self) -> tuple[str, int | None, str]:
+        """As pytest finds it out, which takes longer for an item than for a file."""
+        parent = cast("pytest.Collector", self.parent)
+        file = parent.stash.get(_FILE, None)
+        if file is None:
+            file = parent.stash[_FILE] = super().location[0]
+        return file, self._line - 1 if self._line else None, self.name
 
 
 class GateFile(pytest.Module):

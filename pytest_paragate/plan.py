@@ -13,7 +13,6 @@ from __future__ import annotations
 import graphlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
@@ -21,6 +20,8 @@ from pytest_paragate.model import Check, PlanError, nearest
 
 UNKNOWN_CHECK_S = 1.0
 UNKNOWN_TEST_S = 0.01
+SHORT_COMMAND_S = 0.02
+"""A command that takes longer than this is handed out on its own."""
 LONG_TEST_S = 0.25
 """No test shorter than this is worth a slot's attention on its own."""
 
@@ -40,15 +41,14 @@ class GiveWay(NamedTuple):
     until_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """Everything a schedule needs. Sequences are by item; items are referred to by index.
 
     ``after`` excludes what ``needs`` holds already. ``dependents`` are the items that wait for this one in either way.
     ``order`` holds all that wait or are waited for, each after what it waits for.
     ``remaining_s`` is the item's own expected duration plus the longest chain behind
     it. Among the items that may start, the highest ``priority`` goes first. An exclusive item of priority 0 starts
-    when nothing else can. ``is_pooled`` marks tests that are handed out in runs of neighbours. ``claims`` index
+    when nothing else can. ``is_pooled`` marks what is handed out in runs of neighbours. ``claims`` index
     ``patterns`` (with ``overlaps``, by pattern) and ``resources``. ``gives_way`` is by item and mostly empty; it never
     goes against the order of waiting.
     """
@@ -59,7 +59,6 @@ class Plan:
     cpus: int | None
     root: str
     fold_case: bool
-    index: Mapping[str, int]  # by node id
     needs: tuple[tuple[int, ...], ...]
     after: tuple[tuple[int, ...], ...]
     dependents: tuple[tuple[int, ...], ...]
@@ -73,7 +72,7 @@ class Plan:
     patterns: tuple[str, ...]
     overlaps: tuple[frozenset[int], ...]
     resources: tuple[Resource, ...]
-    gives_way: Mapping[int, tuple[GiveWay, ...]] = field(default_factory=dict)
+    gives_way: Mapping[int, tuple[GiveWay, ...]] = {}
 
     def shown_pattern(self, pattern: int) -> str:
         """A pattern as people know it, relative to the root."""
@@ -159,7 +158,7 @@ def make_plan(
     Raises PlanError for duplicate, unknown, ambiguous and deselected names, cycles, and claims that can never be met.
     """
     checks, capacities = tuple(checks), capacities or {}
-    index = _index(checks)
+    _refuse_duplicates(checks)
     for check in checks:
         _refuse_impossible(check, slots, capacities, cpus)
     needs, after = _Names(checks, unselected).resolve_all()
@@ -176,7 +175,6 @@ def make_plan(
         cpus=cpus,
         root=root,
         fold_case=fold_case,
-        index=index,
         needs=needs,
         after=after,
         dependents=dependents,
@@ -193,7 +191,7 @@ def make_plan(
     )
 
 
-def _index(checks: Sequence[Check]) -> dict[str, int]:
+def _refuse_duplicates(checks: Sequence[Check]) -> None:
     index: dict[str, int] = {}
     names: dict[tuple[str, str], Check] = {}
     for i, check in enumerate(checks):
@@ -207,7 +205,6 @@ def _index(checks: Sequence[Check]) -> dict[str, int]:
                 hint="give one of the two another name",
             )
         index.setdefault(check.nodeid, i)
-    return index
 
 
 def _refuse_impossible(check: Check, slots: Mapping[str, int], capacities: Mapping[str, int], cpus: int | None) -> None:
@@ -361,22 +358,28 @@ def _pool(
     is_known: Sequence[bool],
     linked: set[int],
 ) -> tuple[bool, ...]:
-    """Which tests may be handed out in runs: those that nothing else speaks of and that are not long by themselves.
+    """Which items may be handed out in runs: those that nothing else speaks of and that are not long by themselves.
 
-    A test that is long compared with a slot's share would leave the other slots idle if its turn came last.
+    A test that is long compared with a slot's share would leave the other slots idle if its turn came last. A command
+    is a matter of its own unless it is known to be over before anybody could notice.
     """
     total_s: dict[str, float] = defaultdict(float)
     for check, seconds in zip(checks, expected_s, strict=True):
         if not check.is_marked:
             total_s[check.agent] += seconds
     long_s = {agent: max(LONG_TEST_S, seconds / (8 * slots[agent])) for agent, seconds in total_s.items()}
+
+    def is_short(i: int, check: Check) -> bool:
+        if check.kind == "command":
+            return is_known[i] and expected_s[i] <= SHORT_COMMAND_S
+        return not (is_known[i] and slots[check.agent] > 1 and expected_s[i] > long_s[check.agent])
+
     return tuple(
-        not check.is_marked
-        and check.kind == "test"
+        (check.kind == "command" or not check.is_marked)
         and i not in linked
         and not (check.reads or check.writes or check.uses or check.exclusive)
         and check.cpus == 1
-        and not (is_known[i] and slots[check.agent] > 1 and expected_s[i] > long_s[check.agent])
+        and is_short(i, check)
         for i, check in enumerate(checks)
     )
 

@@ -5,8 +5,9 @@ Rules
 - An item is *waiting* until everything in its needs and after is decided (done, blocked or cancelled), then *ready*.
 - A ready item starts when a slot of its type is free, nothing running conflicts with it, and its resources are there.
   Among those that may start, the highest priority goes first, then the order of declaration.
-- A slot is busy from Start until each of its items has finished or was returned. Tests without a mark form a pool per
-  agent type and go out in runs of neighbours, large at first and small at the end; other items of the type go first.
+- A slot is busy from Start until each of its items has finished or was returned. Tests without a mark, and commands
+  known to be very short, form a pool per agent type and go out in runs of neighbours, large at first and small at the
+  end; other items of the type go first.
 - When an item does not pass, all that needs it is blocked at once and transitively, with that item as the root cause,
   unless it is to run always. ``after`` only asks for a decision, whichever it is.
 - An exclusive item runs with nothing beside it. The machine drains for it when nothing of a higher priority can start,
@@ -26,7 +27,6 @@ import enum
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from pytest_paragate.independence import Claims
@@ -36,8 +36,10 @@ from pytest_paragate.plan import Plan
 
 MAX_RUN_S = 5.0
 """No run of tests is expected to take longer than this, unless it is a single test."""
+MAX_COMMANDS_S = 0.05
+"""No run of commands is expected to take longer than this."""
 MIN_RUN_S = 0.02
-"""A shorter run of tests costs more to hand out than to run."""
+"""A shorter run costs more to hand out than to run."""
 MAX_RUN_UNKNOWN = 250
 """No run holds more tests of unknown duration than this."""
 MAX_RIVALS = 8
@@ -82,8 +84,7 @@ MOVES = {
 UNSTARTED = (State.WAITING, State.READY)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
+class Slot(NamedTuple):
     """Room for one running item of an agent type; numbers count from 0."""
 
     agent: str
@@ -168,8 +169,7 @@ class ScheduleError(RuntimeError):
     """An event that cannot have happened: the caller and the machine disagree about what is running."""
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(NamedTuple):
     """What occupies a slot."""
 
     left: set[int]
@@ -179,16 +179,18 @@ class _Run:
     number: int  # how many runs started before
 
 
-@dataclass(slots=True)
 class _Team:
     """One agent type: its slots and what is ready for them."""
 
-    slots: int
-    free: list[int]  # heap of slot numbers
-    ready: list[Key] = field(default_factory=list)  # heap
-    pool: deque[int] = field(default_factory=deque)
-    pool_s: float = 0.0  # expected duration of the pool
-    is_pool_parked: bool = False
+    __slots__ = ("free", "is_pool_parked", "pool", "pool_s", "ready", "slots")
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.free = list(range(slots))  # heap of slot numbers
+        self.ready: list[Key] = []  # heap
+        self.pool: deque[int] = deque()
+        self.pool_s = 0.0  # expected duration of the pool
+        self.is_pool_parked = False
 
 
 class Schedule:
@@ -199,9 +201,7 @@ class Schedule:
         self._states = [State.WAITING] * len(plan.checks)
         self._counts = Counter({State.WAITING: len(plan.checks)})
         self._undecided = [len(needs) + len(after) for needs, after in zip(plan.needs, plan.after, strict=True)]
-        self._teams = {
-            agent: _Team(slots=count, free=list(range(count))) for agent, count in plan.slots.items() if count > 0
-        }
+        self._teams = {agent: _Team(count) for agent, count in plan.slots.items() if count > 0}
         self._exclusive: list[Key] = []  # heap of those that are ready
         self._runs: dict[Slot, _Run] = {}
         self._slot_of: dict[int, Slot] = {}
@@ -488,7 +488,8 @@ class Schedule:
             team.is_pool_parked = True
             return
         shares = 2 * team.slots
-        share_s = max(MIN_RUN_S, min(MAX_RUN_S, team.pool_s / shares))
+        kind = plan.checks[team.pool[0]].kind
+        share_s = max(MIN_RUN_S, min(MAX_COMMANDS_S if kind == "command" else MAX_RUN_S, team.pool_s / shares))
         unknown = min(MAX_RUN_UNKNOWN, -(-len(team.pool) // shares))
         checks: list[int] = []
         run_s = 0.0
@@ -496,7 +497,7 @@ class Schedule:
             check = team.pool[0]
             run_s += plan.expected_s[check]
             unknown -= not plan.is_known[check]
-            if checks and (run_s > share_s * (1 + 1e-9) or unknown < 0):
+            if checks and (run_s > share_s * (1 + 1e-9) or unknown < 0 or plan.checks[check].kind != kind):
                 break
             checks.append(team.pool.popleft())
             team.pool_s -= plan.expected_s[check]

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_paragate.collect import collected
+from pytest_paragate.folders import Folders
 from pytest_paragate.model import ParagateError
 from pytest_paragate.run import zygote
 from pytest_paragate.run.gateways import ForkLauncher, Inbox
+from pytest_paragate.run.messages import Message
 from pytest_paragate.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,20 +49,30 @@ class GateSession:
         obstacle = _fork_obstacle(settings)
         inbox: Inbox = queue.SimpleQueue()
         forks = None
+        folders = Folders(self._config)
+
+        def basics(worker: str) -> Message:
+            return {**folders.for_worker(worker), "streams": settings.streams_output}
+
+        if not settings.plan_only:
+            folders.begin_run()
         if obstacle is None and not settings.plan_only:
             # Both sides need it, and what is imported before the fork is imported once.
             import execnet  # noqa: F401
 
             # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
-            forks = ForkLauncher(zygote.start_for(session), inbox)
+            forks = ForkLauncher(zygote.start_for(session), inbox, basics)
         from pytest_paragate.gate import Gate
 
         workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
         try:
-            self.gate = Gate(session, settings, collected(session), inbox=inbox, forks=forks, workers=workers)
+            self.gate = Gate(
+                session, settings, collected(session), inbox=inbox, folders=folders, forks=forks, workers=workers
+            )
         except BaseException as problem:
             if forks is not None:
                 forks.close()
+            folders.abandon_run()
             if isinstance(problem, ParagateError):
                 raise pytest.UsageError(str(problem)) from None
             raise

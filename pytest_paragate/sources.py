@@ -10,7 +10,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -33,15 +32,13 @@ class Declared(NamedTuple):
     function: Callable[..., object] | None = None
 
 
-@dataclass(slots=True, kw_only=True)
 class Source:
     """A file or plugin that declares checks. ``module`` is the loaded conftest or plugin, None for a TOML file."""
 
-    nodeid: str
-    path: Path
-    module: ModuleType | None = None
-    checks: list[Declared] = field(default_factory=list)
-    problems: list[DeclarationError] = field(default_factory=list)
+    def __init__(self, *, nodeid: str, path: Path, module: ModuleType | None = None) -> None:
+        self.nodeid, self.path, self.module = nodeid, path, module
+        self.checks: list[Declared] = []
+        self.problems: list[DeclarationError] = []
 
     def function_check(self, name: str) -> Declared | None:
         """The function check of that family name."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_paragate.plan import GiveWay, Plan
@@ -231,7 +230,7 @@ def _applied(plan: Plan, search: Search, kept: Sequence[int]) -> Plan:
     for one, other in sorted(search.best_order.ways):
         until_s = start_of[other] + TOLERANCE * search.best.makespan_s
         ways[kept[one]].append(GiveWay(other=kept[other], until_s=until_s))
-    return replace(plan, priority=tuple(priority), gives_way={one: tuple(found) for one, found in ways.items()})
+    return plan._replace(priority=tuple(priority), gives_way={one: tuple(found) for one, found in ways.items()})
 
 
 def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
@@ -255,10 +254,8 @@ def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
     def edges(of: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(number[other] for other in of[i]) for i in kept)
 
-    small = replace(
-        plan,
+    small = plan._replace(
         checks=tuple(plan.checks[i] for i in kept),
-        index={plan.checks[original].nodeid: i for i, original in enumerate(kept)},
         needs=edges(plan.needs),
         after=edges(plan.after),
         dependents=edges(plan.dependents),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_paragate.plan import GiveWay, Plan
@@ -66,8 +66,7 @@ class Search:
         for one, other in order.ways:
             ways[one].append(GiveWay(other=other, until_s=math.inf))
         run = self._simulate(
-            replace(
-                self.plan,
+            self.plan._replace(
                 priority=order.priority,
                 gives_way={one: tuple(others) for one, others in ways.items()},
             )
@@ -85,8 +84,7 @@ class Search:
         if self._exclusive and not self._is_over:
             self._replay(Order(plan.remaining_s))
             self._replay(self._drained_early(self.best, Order(plan.remaining_s), is_random=False))
-        reverse = replace(
-            plan,
+        reverse = plan._replace(
             needs=plan.dependents,
             after=((),) * len(plan.checks),
             dependents=tuple((*needs, *after) for needs, after in zip(plan.needs, plan.after, strict=True)),
@@ -96,7 +94,7 @@ class Search:
         for _ in range(4):
             if self._is_over:
                 return
-            backward = self._simulate(replace(reverse, priority=self._ends(run)))
+            backward = self._simulate(reverse._replace(priority=self._ends(run)))
             self._replays -= 1
             run = self._replay(Order(self._ends(backward)))
 

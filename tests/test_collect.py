@@ -324,7 +324,7 @@ def test_a_check_knows_what_was_declared(project: pytest.Pytester) -> None:
         "pyproject.toml:4",
     )
     assert (test.kind, test.name, test.agent, test.is_marked) == ("test", "test_it", "test-runner", False)
-    assert str(test.place) == "tests/test_it.py:1"
+    assert str(test.place) == "tests/test_it.py"
 
 
 def test_checks_follow_the_items_they_are_given(project: pytest.Pytester) -> None:

@@ -10,7 +10,7 @@ from plans import ROOT, check, ordinary, plan_of, plans
 
 from pytest_paragate.independence import why_apart
 from pytest_paragate.model import Check, PlanError
-from pytest_paragate.plan import Plan, make_plan
+from pytest_paragate.plan import Plan
 
 
 def refusal(*checks: Check, **keys: object) -> tuple[str, str | None, str | None]:
@@ -175,11 +175,6 @@ def test_a_plan_of_many_tests_shares_what_is_the_same() -> None:
     for values in (plan.needs, plan.after, plan.dependents, plan.claims):
         assert len({id(value) for value in values}) == 1
     assert plan.order == ()
-
-
-def test_node_ids_lead_to_indices() -> None:
-    plan = make_plan([check("a"), ordinary("t")], slots={"test-runner": 1})
-    assert plan.index == {"conftest.py::a": 0, "test_it.py::t": 1}
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from pytest_paragate.verdict import Verdict, WorkerRecord
@@ -37,16 +36,16 @@ class Audience(Protocol):
         """A fixture's teardown failed after its item had its verdict."""
 
 
-@dataclass(slots=True, kw_only=True)
 class LoopResult:
     """What :meth:`Loop.run` leaves: verdicts by index, workers, and what went wrong around the checks."""
 
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
-    workers: list[WorkerRecord] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    signum: int | None = None
-    ended_session: tuple[str, str, int | None] | None = None
-    stopped_by_maxfail: bool = False
+    def __init__(self) -> None:
+        self.verdicts: dict[int, Verdict] = {}
+        self.workers: list[WorkerRecord] = []
+        self.problems: list[str] = []
+        self.signum: int | None = None
+        self.ended_session: tuple[str, str, int | None] | None = None
+        self.stopped_by_maxfail = False
 
 
 class LoopSettings(NamedTuple):

@@ -210,13 +210,14 @@ class ForkLauncher:
     """Workers forked from a zygote; each pair of pipes is wrapped in an execnet gateway.
 
     The first one is forked at once: some slot will have work, and until it is known which, both sides prepare.
+    ``basics`` is what a worker can be told then, by its id; ``introduce`` is the rest, known before the first launch.
     """
 
-    def __init__(self, zygote: Zygote, inbox: Inbox) -> None:
+    def __init__(self, zygote: Zygote, inbox: Inbox, basics: Callable[[str], Message]) -> None:
         import execnet
 
-        self.setup: Setup | None = None
-        self._zygote, self._inbox = zygote, inbox
+        self.introduce: Setup | None = None
+        self._zygote, self._inbox, self._basics = zygote, inbox, basics
         self._group = execnet.Group()
         self._workers: dict[str, ForkWorker] = {}
         self._listener = threading.Thread(target=self._listen, name="paragate-zygote", daemon=True)
@@ -224,9 +225,9 @@ class ForkLauncher:
         self._first: ForkWorker | None = self._fork()
 
     def launch(self, slot: str) -> ForkWorker:
-        assert self.setup is not None
+        assert self.introduce is not None
         worker, self._first = self._first or self._fork(), None
-        worker.send(self.setup(worker.id, slot))
+        worker.send(self.introduce(worker.id, slot))
         return worker
 
     def _fork(self) -> ForkWorker:
@@ -250,6 +251,7 @@ class ForkLauncher:
         gateway = Gateway(PipeIO(our_read, our_write, "thread"), spec)
         self._group._register(gateway)
         worker.connect(gateway, _TASK.format(entry="forked"))
+        worker.send(self._basics(worker_id))
         return worker
 
     def allow(self, pids: list[int]) -> None:

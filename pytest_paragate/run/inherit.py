@@ -1,6 +1,6 @@
 """Puts right what a forked worker inherits from the controller: captures, reporters, settings of pytest-xdist's kind.
 
-After :func:`become_worker` the process behaves, for pytest's plugins and for tests, like a pytest-xdist worker that has
+After all that is done here the process behaves, for pytest's plugins and for tests, like a pytest-xdist worker that has
 just collected.
 """
 
@@ -35,12 +35,6 @@ def leave_main_process(config: pytest.Config) -> None:
     mute_terminal(config)
     _silence_reporters(config.pluginmanager)
     _reseed_numpy(config)
-
-
-def become_worker(config: pytest.Config, workerinput: dict[str, Any], *, crash_path: str) -> None:
-    """Be the worker that ``workerinput`` says. ``crash_path`` takes what is written past pytest."""
-    mark_as_worker(config, workerinput)
-    _reopen_streams(config, crash_path)
 
 
 def save_coverage() -> None:
@@ -85,8 +79,11 @@ def mute_terminal(config: pytest.Config) -> None:
         terminal._tw._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
-def _reopen_streams(config: pytest.Config, crash_path: str) -> None:
-    """Fresh capture files (the inherited ones share their offset), and a file of our own below them."""
+def reopen_streams(config: pytest.Config, crash_path: str) -> None:
+    """Open fresh capture files, since the inherited ones share their offset.
+
+    Below them, ``crash_path`` takes what is written past pytest.
+    """
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture is not None and capture._global_capturing is not None:
         capture._global_capturing.stop_capturing()

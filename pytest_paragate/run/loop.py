@@ -14,7 +14,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_paragate.judge import ending
@@ -53,20 +52,19 @@ _GOODBYE_S = 120.0
 _HASTY_GOODBYE_S = 5.0
 
 
-@dataclass(slots=True, kw_only=True)
 class _Seat:
     """One slot: its worker while it has one, and what that worker is doing."""
 
-    slot: Slot
-    worker: WorkerHandle | None = None
-    restarts: int = 0
-    pending: deque[int] = field(default_factory=deque)
-    current: int | None = None
-    began_at: float | None = None
-    deadline: float | None = None
-    order: verdicts.Order | None = None
-    has_items: bool = False
-    has_tests: bool = False
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.worker: WorkerHandle | None = None
+        self.restarts = 0
+        self.pending: deque[int] = deque()
+        self.current: int | None = None
+        self.began_at: float | None = None
+        self.deadline: float | None = None
+        self.order: verdicts.Order | None = None
+        self.has_items = self.has_tests = False
 
     @property
     def is_busy(self) -> bool:
@@ -182,7 +180,7 @@ class Loop:
     def _start(self, command: Start) -> None:
         seat = self._seats.get(command.slot)
         if seat is None:
-            seat = self._seats[command.slot] = _Seat(slot=command.slot)
+            seat = self._seats[command.slot] = _Seat(command.slot)
         checks, first = command.checks, self._plan.checks[command.checks[0]]
         if seat.worker is not None and seat.has_tests and first.kind == "function":
             # It tears everything down behind it; fixtures that tests share stay with the worker that has them.

@@ -55,19 +55,21 @@ def forked(channel: Any) -> None:
     session = _inherited
     assert session is not None
     environment = dict(os.environ)
-    try:
-        setup = messages.opened(channel.receive())
-    except EOFError:  # there was no work for it after all
-        return
-    inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
 
     def order_of(index: int) -> Message:
         check = check_of(session.items[index])
         assert check.command is not None
         return messages.command(index, check, check.command)
 
-    worker = Worker(channel, {**setup, "environment": environment}, order_of=order_of)
-    runner = ItemRunner(session, worker)
+    try:
+        setup = messages.opened(channel.receive())
+        inherit.reopen_streams(session.config, setup["crash_path"])
+        worker = Worker(channel, {**setup, "environment": environment}, order_of=order_of)
+        runner = ItemRunner(session, worker)
+        introduction = messages.opened(channel.receive())
+    except EOFError:  # there was no work for it after all
+        return
+    inherit.mark_as_worker(session.config, introduction["workerinput"])
     worker.serve(boot=_never, run_items=runner.run)
     runner.finish()
     _say_goodbye(worker, session.config)

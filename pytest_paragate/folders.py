@@ -1,0 +1,70 @@
+"""Where the gate puts files: what lasts below pytest's cache directory, and a folder for each run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+# How many runs' whole outputs are kept.
+_KEPT_RUNS = 3
+
+
+class Folders:
+    """One session's folders. Where there is no cache directory, or none can be written, they are temporary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        cache = getattr(config, "cache", None)
+        try:
+            self.lasting = _temporary() if cache is None else Path(cache.mkdir("paragate"))
+        except OSError:
+            self.lasting = _temporary()
+        self.spool = ""
+
+    def begin_run(self) -> None:
+        """Make the run's own folder, ``spool``."""
+        runs = self.lasting / "logs"
+        try:
+            runs.mkdir(exist_ok=True)
+            self.spool = tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=runs)
+        except OSError:
+            self.spool = str(_temporary())
+
+    def crash_path(self, worker: str) -> str:
+        """What a worker writes past pytest."""
+        return os.path.join(self.spool, f"worker-{worker}.txt")
+
+    def journal_path(self, worker: str) -> str:
+        return os.path.join(self.spool, f"journal-{worker}")
+
+    def for_worker(self, worker: str) -> dict[str, str]:
+        """What a worker is told of them."""
+        return {
+            "spool": self.spool,
+            "crash_path": self.crash_path(worker),
+            "journal": self.journal_path(worker),
+        }
+
+    def end_run(self) -> None:
+        """Leave nothing behind but what people may want to read, of this run and of the last few."""
+        run = Path(self.spool)
+        for leftover in run.glob("worker-*"):
+            if leftover.stat().st_size == 0:
+                leftover.unlink()
+        for journal in run.glob("journal-*"):
+            journal.unlink()
+        for old in sorted(run.parent.iterdir())[:-_KEPT_RUNS] if run.parent.name == "logs" else ():
+            shutil.rmtree(old, ignore_errors=True)
+
+    def abandon_run(self) -> None:
+        """There was no run after all."""
+        if self.spool:
+            shutil.rmtree(self.spool, ignore_errors=True)
+
+
+def _temporary() -> Path:
+    return Path(tempfile.mkdtemp(prefix="paragate-"))
