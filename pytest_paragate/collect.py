@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,8 @@ from pytest_paragate.sources import Declared, Sources
 CHECK = pytest.StashKey[Check]()
 COLLECTING = pytest.StashKey["Collecting"]()
 MARK = "paragate"
+# How long pytest-timeout may take to do its work before the gate does it, seconds.
+_SLACK_S = 5.0
 
 
 class Collected(NamedTuple):
@@ -35,13 +37,18 @@ class Collected(NamedTuple):
 class Collecting:
     """One run's collection: which files are taken, what was found, what was wrong.
 
-    ``agents`` are the agent types that may be named; ``timeout_s`` is for checks and tests that set none.
+    ``agents`` are the agent types that may be named; ``timeout_s`` is for checks and tests that set none; ``dist`` is
+    pytest-xdist's word for which tests share a worker.
     ``added`` are files that no argument names; ``is_whole`` tells that the user named no paths.
     """
 
-    def __init__(self, config: pytest.Config, *, agents: Sequence[str], timeout_s: float | None) -> None:
+    def __init__(
+        self, config: pytest.Config, *, agents: Sequence[str], timeout_s: float | None, dist: str = "no"
+    ) -> None:
         self._config = config
-        self._timeout_s = timeout_s
+        self._timeout_s, self._dist = timeout_s, dist
+        # Where pytest-timeout is at work, it speaks first, and ends a test better than from outside.
+        self._timeout_slack_s = _SLACK_S if config.pluginmanager.hasplugin("timeout") else 0.0
         self._is_lf = bool(config.getoption("lf", False))
         self._is_stepwise = bool(config.getoption("stepwise", False))
         self.sources = Sources(config, agents)
@@ -160,11 +167,20 @@ class Collecting:
     def adopt_test(self, item: pytest.Item) -> None:
         """Give an ordinary test its ``Check``, from its marks if it has any."""
         family = getattr(item, "originalname", None) or item.name
-        if item.get_closest_marker(MARK) is None:
-            # Where exactly it stands takes longer to find out than all the rest, and only its reports want to know.
-            place = Place(file=item.nodeid.partition("::")[0])
-            check = Check(nodeid=item.nodeid, name=item.name, family=family, kind="test", place=place, is_marked=False)
-            item.stash[CHECK] = self._with_default_timeout(check)
+        marks = {mark.name: mark for mark in reversed(list(item.iter_markers()))}
+        if MARK not in marks:
+            check = Check(
+                nodeid=item.nodeid,
+                name=item.name,
+                family=family,
+                kind="test",
+                # Where exactly it stands takes longer to find out than all the rest, and only its reports want to know.
+                place=Place(file=item.nodeid.partition("::")[0]),
+                timeout_s=self._limit_s(marks),
+                is_marked=False,
+                together=self._together(item.nodeid, marks),
+            )
+            item.stash[CHECK] = check
             return
         file, line, _ = item.location
         place = Place(file=file.replace(os.sep, "/"), line=0 if line is None else line + 1)
@@ -186,7 +202,26 @@ class Collecting:
         if keys.get("name") is not None:
             params = item.name.removeprefix(family)
             check = check._replace(name=f"{check.name}{params}", family=check.name)
+        if check.timeout_s is None:
+            check = check._replace(timeout_s=self._limit_s(marks))
         self._keep(item, check)
+
+    def _together(self, nodeid: str, marks: Mapping[str, pytest.Mark]) -> str:
+        """The name of what must share a worker with a test; names of groups, files and classes cannot be the same."""
+        mark = marks.get("xdist_group")
+        if mark is not None:
+            return f"@{mark.args[0] if mark.args else mark.kwargs.get('name', 'default')}"
+        if self._dist == "loadfile":
+            return nodeid.partition("::")[0]
+        return nodeid.rpartition("::")[0] if self._dist == "loadscope" else ""
+
+    def _limit_s(self, marks: Mapping[str, pytest.Mark]) -> float | None:
+        """The time limit that a mark ``timeout`` sets, or the run's."""
+        mark = marks.get("timeout")
+        value = (mark.args[0] if mark.args else mark.kwargs.get("timeout")) if mark is not None else None
+        if value is None or isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            return self._timeout_s
+        return value + self._timeout_slack_s
 
     def _keep(self, item: pytest.Item, check: Check) -> None:
         item.stash[CHECK] = self._with_default_timeout(check)

@@ -88,7 +88,8 @@ class Check(NamedTuple):
 
     ``family`` is the name without parameters (``crate`` for ``crate[memory-core]``); a name in ``needs`` or ``after``
     that equals a family stands for all its members. ``reads`` and ``writes`` are absolute, normalised POSIX paths or
-    globs. ``is_marked`` is false only for ordinary tests without ``@pytest.mark.paragate``.
+    globs. ``is_marked`` is false only for ordinary tests without ``@pytest.mark.paragate``; of those, all with the same
+    ``together`` run on one worker, one after another, as ``xdist_group`` and ``--dist`` ask for.
     """
 
     nodeid: str
@@ -111,3 +112,4 @@ class Check(NamedTuple):
     advisory: bool = False
     command: CommandSpec | None = None
     is_marked: bool = True
+    together: str = ""

@@ -372,6 +372,8 @@ def _pool(
     def is_short(i: int, check: Check) -> bool:
         if check.kind == "command":
             return is_known[i] and expected_s[i] <= SHORT_COMMAND_S
+        if check.together:
+            return True
         return not (is_known[i] and slots[check.agent] > 1 and expected_s[i] > long_s[check.agent])
 
     return tuple(

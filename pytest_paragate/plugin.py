@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # pytest-xdist's own session must not take over; its options keep their meaning.
     config.pluginmanager.set_blocked("dsession")
     config.pluginmanager.set_blocked("terminaldistreporter")
-    collecting = Collecting(config, agents=found.known_agents, timeout_s=found.timeout_s)
+    collecting = Collecting(config, agents=found.known_agents, timeout_s=found.timeout_s, dist=found.dist)
     config.stash[COLLECTING] = collecting
     config.pluginmanager.register(CollectionHooks(collecting), "paragate-collection")
     config.pluginmanager.register(LastLook(collecting), "paragate-last-look")

@@ -33,15 +33,8 @@ from pytest_paragate.independence import Claims
 from pytest_paragate.lanes import Key, Lanes
 from pytest_paragate.model import assert_never
 from pytest_paragate.plan import Plan
+from pytest_paragate.pool import Pool
 
-MAX_RUN_S = 5.0
-"""No run of tests is expected to take longer than this, unless it is a single test."""
-MAX_COMMANDS_S = 0.05
-"""No run of commands is expected to take longer than this."""
-MIN_RUN_S = 0.02
-"""A shorter run costs more to hand out than to run."""
-MAX_RUN_UNKNOWN = 250
-"""No run holds more tests of unknown duration than this."""
 MAX_RIVALS = 8
 """No item names more than this among those that it was kept apart from."""
 
@@ -182,14 +175,13 @@ class _Run(NamedTuple):
 class _Team:
     """One agent type: its slots and what is ready for them."""
 
-    __slots__ = ("free", "is_pool_parked", "pool", "pool_s", "ready", "slots")
+    __slots__ = ("free", "is_pool_parked", "pool", "ready", "slots")
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, plan: Plan, slots: int) -> None:
         self.slots = slots
         self.free = list(range(slots))  # heap of slot numbers
         self.ready: list[Key] = []  # heap
-        self.pool: deque[int] = deque()
-        self.pool_s = 0.0  # expected duration of the pool
+        self.pool = Pool(plan, slots)
         self.is_pool_parked = False
 
 
@@ -201,7 +193,7 @@ class Schedule:
         self._states = [State.WAITING] * len(plan.checks)
         self._counts = Counter({State.WAITING: len(plan.checks)})
         self._undecided = [len(needs) + len(after) for needs, after in zip(plan.needs, plan.after, strict=True)]
-        self._teams = {agent: _Team(count) for agent, count in plan.slots.items() if count > 0}
+        self._teams = {agent: _Team(plan, count) for agent, count in plan.slots.items() if count > 0}
         self._exclusive: list[Key] = []  # heap of those that are ready
         self._runs: dict[Slot, _Run] = {}
         self._slot_of: dict[int, Slot] = {}
@@ -316,7 +308,8 @@ class Schedule:
         if team.slots or self._stopped is not None:
             return
         agent, reason = slot.agent, self._gone(slot.agent) or ""
-        team.ready, team.pool, team.pool_s = [], deque(), 0.0
+        team.ready = []
+        team.pool.clear()
         self._held = [check for check in self._held if self._plan.checks[check].agent != agent]
         self._exclusive = [key for key in self._exclusive if self._plan.checks[key[1]].agent != agent]
         heapq.heapify(self._exclusive)
@@ -368,11 +361,7 @@ class Schedule:
         item = self._plan.checks[check]
         team = self._teams[item.agent]
         if self._plan.is_pooled[check]:
-            team.pool_s += self._plan.expected_s[check]
-            if is_return:
-                team.pool.appendleft(check)
-            else:
-                team.pool.append(check)
+            team.pool.add(check, is_return=is_return)
         elif self._must_give_way(check):
             self._held.append(check)
         else:
@@ -458,7 +447,7 @@ class Schedule:
             if team.ready:
                 key = team.ready[0]
             elif team.pool and not team.is_pool_parked:
-                key = -team.pool_s / team.slots, team.pool[0]
+                key = -team.pool.seconds / team.slots, team.pool.example
             else:
                 continue
             if best[1] is None or key < best[1]:
@@ -481,27 +470,13 @@ class Schedule:
         self._note_rivals(check, ran_alone)
 
     def _start_run(self, agent: str, out: list[Command]) -> None:
-        """Start a run of tests, about what each slot's half share of the pool is."""
-        team, plan = self._teams[agent], self._plan
-        claims = plan.claims[team.pool[0]]
-        if not self._lanes.is_free(claims):
+        """Start a run of tests or of short commands."""
+        team = self._teams[agent]
+        claims = self._plan.claims[team.pool.example]
+        if self._lanes.is_free(claims):
+            self._start(team.pool.take(team.free[0]), claims, out)
+        else:
             team.is_pool_parked = True
-            return
-        shares = 2 * team.slots
-        kind = plan.checks[team.pool[0]].kind
-        share_s = max(MIN_RUN_S, min(MAX_COMMANDS_S if kind == "command" else MAX_RUN_S, team.pool_s / shares))
-        unknown = min(MAX_RUN_UNKNOWN, -(-len(team.pool) // shares))
-        checks: list[int] = []
-        run_s = 0.0
-        while team.pool:
-            check = team.pool[0]
-            run_s += plan.expected_s[check]
-            unknown -= not plan.is_known[check]
-            if checks and (run_s > share_s * (1 + 1e-9) or unknown < 0 or plan.checks[check].kind != kind):
-                break
-            checks.append(team.pool.popleft())
-            team.pool_s -= plan.expected_s[check]
-        self._start(tuple(checks), claims, out)
 
     def _start_reserved(self, out: list[Command]) -> bool:
         reserved = self._lanes.reserved

@@ -1,8 +1,9 @@
 """What the user has set for a run, read once from options and ini into :class:`Settings`.
 
 Command line over ini over default. Whatever cannot be meant is refused as :class:`pytest.UsageError` before anything is
-collected. Of pytest-xdist's ``--dist``, ``no``, ``load`` and ``worksteal`` are accepted and change nothing, since they
-promise nothing about which tests share a worker; the others promise what is not kept yet, and are refused.
+collected. pytest-xdist's ``--dist`` keeps its promises: ``loadfile`` and ``loadscope`` keep a file's or class's tests
+on one worker, ``loadgroup`` is what marks ``xdist_group`` mean anyway, and ``no``, ``load`` and ``worksteal`` promise
+nothing. ``each`` would run every test several times, and is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ Workers = Literal["auto", "fork", "popen"]
 T = TypeVar("T")
 
 _WORKERS: tuple[Workers, ...] = ("auto", "fork", "popen")
-_HARMLESS_DIST = ("no", "load", "worksteal")
 _INI = "setting `{}`"
 
 
@@ -50,6 +50,7 @@ class Settings(NamedTuple):
     max_worker_restart: int | None = None
     testrunuid: str | None = None
     streams_output: bool = False
+    dist: str = "no"
 
     @property
     def known_agents(self) -> tuple[str, ...]:
@@ -123,6 +124,7 @@ def _read(config: pytest.Config) -> Settings:
         max_worker_restart=_max_worker_restart(config),
         testrunuid=config.getoption("testrunuid", None),
         streams_output=config.getoption("capture", "fd") == "no",
+        dist=config.getoption("dist", "no"),
     )
 
 
@@ -133,10 +135,9 @@ def _refuse_unsupported(config: pytest.Config) -> None:
         if config.getoption(name, False):
             hint = "debug the one test without --paragate, as in pytest --pdb path::test"
             raise OptionError("cannot be used with --paragate, which runs in workers", where=option, hint=hint)
-    dist = config.getoption("dist", "no")
-    if dist not in _HARMLESS_DIST:
-        hint = "remove it; -n N and --paragate-slots say how many tests run at the same time"
-        raise OptionError(f"{dist} is not supported yet with --paragate", where="--dist", hint=hint)
+    if config.getoption("dist", "no") == "each":
+        hint = "remove it, and run pytest once for each interpreter"
+        raise OptionError("each cannot be used with --paragate, which runs a test once", where="--dist", hint=hint)
     # pytest-xdist itself fills `tx` in from -n.
     for option, name in (("--tx", "tx"), ("--px", "px")):
         if config.getoption(name, None) and not (name == "tx" and config.getoption("numprocesses", None)):

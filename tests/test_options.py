@@ -89,10 +89,7 @@ WRONG = [
     ("--paragate-json=nowhere/a.json", "there is no folder", "in a folder that exists"),
     ("--pdb", "--pdb: cannot be used with --paragate", "pytest --pdb path::test"),
     ("--trace", "--trace: cannot be used with --paragate", "without --paragate"),
-    ("--dist=each", "--dist: each is not supported yet", "--paragate-slots"),
-    ("--dist=loadscope", "--dist: loadscope is not supported yet", "--paragate-slots"),
-    ("--dist=loadfile", "--dist: loadfile is not supported yet", "--paragate-slots"),
-    ("--dist=loadgroup", "--dist: loadgroup is not supported yet", "--paragate-slots"),
+    ("--dist=each", "--dist: each cannot be used with --paragate", "for each interpreter"),
     ("--tx=popen", "--tx: is not supported yet", "local workers"),
     ("--px=popen", "--px: is not supported yet", "local workers"),
     ("-n=-1", "-n: cannot be -1", "0 or more"),
@@ -122,8 +119,8 @@ def test_wrong_options_are_refused_before_anything_runs(
     assert not Path("imported").exists()
 
 
-@pytest.mark.parametrize("dist", ["no", "load", "worksteal"])
-def test_dist_modes_that_promise_nothing_are_accepted(pytester: pytest.Pytester, dist: str) -> None:
+@pytest.mark.parametrize("dist", ["no", "load", "loadscope", "loadfile", "loadgroup", "worksteal"])
+def test_dist_modes_are_accepted(pytester: pytest.Pytester, dist: str) -> None:
     assert settings_of(pytester, f"--dist={dist}", "-n", "2").slots == {"test-runner": 2}
 
 

@@ -183,8 +183,8 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "retries": (declared(""), ["--paragate-retries=2"], ["--paragate-retries: is not supported yet", "hint: remove"]),
     "distribution mode": (
         declared(""),
-        ["--dist=loadfile", "-n2"],
-        ["--dist: loadfile is not supported yet", "hint: remove it"],
+        ["--dist=each", "-n2"],
+        ["--dist: each cannot be used with --paragate", "hint: remove it"],
     ),
     "two answers": (
         declared(""),
