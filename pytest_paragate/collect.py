@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_paragate.declare import declaration_of, relative_place, resolve
+from pytest_paragate.locations import Locations
 from pytest_paragate.model import Check, DeclarationError, Place
 from pytest_paragate.nodes import GateFile, PluginChecks, TomlFile
 from pytest_paragate.sources import Declared, Sources
@@ -239,9 +240,12 @@ class Collecting:
             pytest.UsageError: with every problem of sources and marks; ``items`` is empty then.
         """
         items[:] = _each_check_once(items)
+        locations = Locations(items[0].session) if items else None
         for item in items:
             if CHECK not in item.stash:
                 self.adopt_test(item)
+            if locations is not None:
+                locations.settle(item)
         self._all = list(items)
         try:
             self.raise_problems()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -624,3 +625,64 @@ def test_without_the_option_nothing_heavy_is_imported(pytester: pytest.Pytester,
     assert done.returncode == 0, done.stdout + done.stderr
     assert "heavy: []" in done.stdout
     assert ("pytest_paragate.collect" in done.stdout) == on
+
+
+def test_a_test_is_where_pytest_says_that_it_is(pytester: pytest.Pytester) -> None:
+    put(
+        pytester,
+        "sub/test_many.py",
+        textwrap.dedent("""\
+        import functools, unittest
+        import pytest
+        from helpers import borrowed as test_borrowed, wrapping
+
+        def test_plain(): pass
+
+        @pytest.mark.parametrize("x", [1, 2])
+        def test_with_parameters(x): pass
+
+        class TestClass:
+            class TestInner:
+                def test_method(self): pass
+            @staticmethod
+            def test_static(): pass
+            @classmethod
+            def test_class(cls): pass
+
+        @wrapping
+        def test_wrapped(): pass
+
+        test_partial = functools.partial(test_plain)
+
+        class TestCase(unittest.TestCase):
+            def test_case(self): pass
+        """),
+    )
+    put(
+        pytester,
+        "sub/helpers.py",
+        textwrap.dedent("""\
+        import functools
+
+        def borrowed(): pass
+
+        def wrapping(function):
+            @functools.wraps(function)
+            def wrapper(): function()
+            return wrapper
+        """),
+    )
+    put(
+        pytester,
+        "conftest.py",
+        textwrap.dedent("""\
+        def pytest_collection_finish(session):
+            for item in session.items:
+                known = item.location
+                item.__dict__.pop("location", None)
+                print("same" if known == item.location else "differs", item.nodeid, known, item.location)
+        """),
+    )
+    result = pytester.runpytest_inprocess("--paragate", "--collect-only", "-q", "-s")
+    assert len([line for line in result.outlines if line.startswith("same ")]) == 10
+    assert not [line for line in result.outlines if line.startswith("differs ")]

@@ -12,6 +12,7 @@ Rules
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -99,6 +100,8 @@ class ItemRunner:
         self._by_nodeid: dict[str, int] | None = None
         self._config.stash[WORKER] = worker
         crash_path = worker.setup["crash_path"]
+        # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
+        session.gethookproxy = functools.cache(session.gethookproxy)  # type: ignore[method-assign, assignment]
         self._live = LiveStreams(f"{crash_path}.out", crash_path, worker.stream) if worker.setup["streams"] else None
         self._config.pluginmanager.register(self, "paragate-relay")
 
