@@ -61,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_paragate.settings import settings
 
     found = settings(config)
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout(seconds): the gate ends this test when it takes longer")
     # Registered here to come after pytest's own last search for garbage, which a large session would slow down.
     config.add_cleanup(gc.unfreeze)
     # pytest-xdist's own session must not take over; its options keep their meaning.

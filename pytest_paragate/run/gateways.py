@@ -15,10 +15,11 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
-from pytest_paragate.run import keeper, linux, messages
+from pytest_paragate.run import keeper, linux, messages, stack
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.zygote import Zygote
 
@@ -68,8 +69,11 @@ class WorkerHandle(Protocol):
 
     def send(self, message: Message) -> None: ...
 
-    def kill(self) -> None:
-        """End the process and its group at once."""
+    def kill(self, *, shows_stack: bool = False) -> None:
+        """End the process and its group at once, or after it has said what it is doing."""
+
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped the process."""
 
 
 Setup = Callable[[str, str], Message]
@@ -159,7 +163,7 @@ class _Connected:
         self._is_abandoned = True
         self.kill()
 
-    def kill(self) -> None:
+    def kill(self, *, shows_stack: bool = False) -> None:
         raise NotImplementedError
 
     def gone(self, status: int | None, why: str | None = None) -> None:
@@ -201,9 +205,13 @@ class ForkWorker(_Connected):
     def __init__(self, worker_id: str, inbox: Inbox, zygote: Zygote) -> None:
         super().__init__(worker_id, inbox)
         self._zygote = zygote
+        self.pid: int | None = None
 
-    def kill(self) -> None:
-        self._zygote.signal(self.id, signal.SIGKILL)
+    def kill(self, *, shows_stack: bool = False) -> None:
+        self._zygote.kill(self.id, shows_stack=shows_stack)
+
+    def is_stopped(self) -> bool:
+        return self.pid is not None and linux.is_stopped(self.pid)
 
 
 class ForkLauncher:
@@ -264,7 +272,9 @@ class ForkLauncher:
 
     def _listen(self) -> None:
         while (news := self._zygote.receive()) is not None:
-            if "ended" in news:
+            if "started" in news:
+                self._workers[news["started"]].pid = news["pid"]
+            else:
                 self._workers[news["ended"]].gone(os.waitstatus_to_exitcode(news["status"]))
         for worker in self._workers.values():
             worker.gone(None, "the fork server is gone")
@@ -295,14 +305,28 @@ class PopenWorker(_Connected):
         if self._process is not None:
             threading.Thread(target=self._wait, name=f"paragate-{self.id}", daemon=True).start()
 
-    def kill(self) -> None:
+    def kill(self, *, shows_stack: bool = False) -> None:
         with self._lock:
             is_first, self._is_killed = not self._is_killed, True
             is_connected = self._is_connected
+        if shows_stack and is_connected:
+            for pid in self._pids():
+                with contextlib.suppress(OSError):
+                    os.kill(pid, stack.SIGNUM)
+            time.sleep(stack.WRITING_S)
         if is_connected:
             self._kill_process()
         elif is_first:
             self.gone(None, "it was not up yet when it was told to end")
+
+    def is_stopped(self) -> bool:
+        return any(linux.is_stopped(pid) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
+        """The worker's process, where one can be seen."""
+        if self._process is None or not linux.has_pidfd():
+            return []
+        return linux.children(self._process.pid) if self._is_kept else [self._process.pid]
 
     def _kill_process(self) -> None:
         process = self._process

@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from pytest_paragate.model import DEFAULT_GRACE_S
-from pytest_paragate.run import inherit, linux
+from pytest_paragate.run import inherit, linux, stack
 from pytest_paragate.run.live import LiveStreams
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import StopRequested, Worker
@@ -102,8 +102,11 @@ class ItemRunner:
         crash_path = worker.setup["crash_path"]
         # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
         session.gethookproxy = functools.cache(session.gethookproxy)  # type: ignore[method-assign, assignment]
+        stack.show_on_signal(crash_path)
         self._live = LiveStreams(f"{crash_path}.out", crash_path, worker.stream) if worker.setup["streams"] else None
+        self._is_relaying = False
         self._config.pluginmanager.register(self, "paragate-relay")
+        self._is_relaying = True
 
     # pytest's hooks
 
@@ -113,6 +116,8 @@ class ItemRunner:
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: tuple[str, int, str] | None
     ) -> None:
+        if not self._is_relaying:
+            return  # pytest tells whoever registers of all warnings so far, and they are known
         from xdist.remote import serialize_warning_message
 
         data = {

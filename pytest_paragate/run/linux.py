@@ -109,6 +109,12 @@ def is_running(pid: int) -> bool:
     return stat is not None and stat[0] not in "ZX"
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether ``pid`` was stopped by a signal and has not been continued."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] == "T"
+
+
 def describe(pid: int, *, limit: int = 120) -> str:
     """The command line of ``pid`` on one printable line of at most ``limit`` characters; ``"?"`` when it has gone."""
     try:

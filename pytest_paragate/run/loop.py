@@ -46,6 +46,8 @@ _OVERDUE_S = 5.0
 _REPORT_EVERY_S = 0.2
 # How often a worker that is busy with items and silent is looked at, seconds.
 _LOOK_EVERY_S = 0.2
+# How long a busy worker may be stopped by a signal, seconds.
+_STOPPED_S = 2.0
 # How long a worker may take to tear down its fixtures at the end, seconds.
 _GOODBYE_S = 120.0
 # The same after an interruption.
@@ -65,6 +67,8 @@ class _Seat:
         self.deadline: float | None = None
         self.order: verdicts.Order | None = None
         self.has_items = self.has_tests = False
+        self.stopped_at: float | None = None  # since when its worker has been stopped by a signal
+        self.was_stopped = False  # and was killed for that
 
     @property
     def is_busy(self) -> bool:
@@ -161,6 +165,7 @@ class Loop:
         self._looked_at = time.monotonic()
         self._read_all()
         self._enforce_deadlines()
+        self._end_stopped()
 
     def _obey(self, commands: Sequence[Command]) -> None:
         for command in commands:
@@ -205,7 +210,8 @@ class Loop:
 
     def _launch(self, seat: _Seat) -> None:
         worker = seat.worker = self._launcher.launch(str(seat.slot))
-        seat.has_items = seat.has_tests = False
+        seat.has_items = seat.has_tests = seat.was_stopped = False
+        seat.stopped_at = None
         self._by_worker[worker.id] = seat
         self._journals[worker.id] = JournalReader(self._settings.journal_path(worker.id))
         self._result.workers.append(
@@ -440,12 +446,24 @@ class Loop:
             else:
                 seat.order = seat.order or late
                 seat.deadline = None
-                seat.worker.kill()
+                seat.worker.kill(shows_stack=self._is_item(seat.current))
         for worker_id, (worker, kill_at) in list(self._leaving.items()):
             if kill_at <= now:
                 self._result.problems.append(f"worker {worker_id} did not end its fixtures in time and was killed")
                 self._leaving[worker_id] = worker, now + _GOODBYE_S
                 worker.kill()
+
+    def _end_stopped(self) -> None:
+        """Kill busy workers that a signal has stopped and nobody continues: they would never be heard of again."""
+        now = time.monotonic()
+        for seat in self._seats.values():
+            if seat.worker is None or not seat.pending or not seat.worker.is_stopped():
+                seat.stopped_at = None
+            elif seat.stopped_at is None:
+                seat.stopped_at = now
+            elif now - seat.stopped_at > _STOPPED_S and seat.was_stopped is False:
+                seat.was_stopped = True
+                seat.worker.kill()
 
     def _is_item(self, index: int | None) -> bool:
         return index is not None and self._plan.checks[index].kind != "command"
@@ -498,6 +516,7 @@ class Loop:
             event.status,
             event.why,
             seat.order,
+            was_stopped=seat.was_stopped,
             last_words=verdicts.last_words(self._settings.crash_path(event.worker)),
         )
         verdict = verdict._replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -88,12 +89,25 @@ def of_item(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate
 
 
 def of_death(
-    check: Check, worker: str, status: int | None, why: str | None, order: Order | None, *, last_words: str
+    check: Check,
+    worker: str,
+    status: int | None,
+    why: str | None,
+    order: Order | None,
+    *,
+    was_stopped: bool,
+    last_words: str,
 ) -> Verdict:
-    """The verdict of a check whose worker died under it, or could not be started for it (``why``)."""
+    """The verdict of a check whose worker died under it, or could not be started for it (``why``).
+
+    ``was_stopped`` tells that the worker was killed because a signal had stopped it.
+    """
     how = why or _how_ended(status)
     if order is not None:
         ended = _of_order(check, order, returncode=status or 0)
+    elif was_stopped:
+        text = "stopped by a signal and not continued"
+        ended = ending.Ending(outcome=Outcome.CRASHED, summary=text, reason=f"worker {worker} was {text}")
     elif why is not None:
         ended = ending.Ending(outcome=Outcome.ERROR, summary=how, reason=how)
     else:
@@ -106,9 +120,18 @@ def of_death(
 def last_words(crash_path: str) -> str:
     """What a dead worker wrote past pytest: a crash dump, an abort message."""
     try:
-        return read_excerpt(crash_path).text
+        lines = read_excerpt(crash_path).text.splitlines(keepends=True)
     except OSError:
         return ""
+    # Of a stack, what lies below the test is the same for all of them.
+    is_below = False
+    kept = []
+    for line in lines:
+        is_frame = line.startswith('  File "')
+        is_below = is_frame and (is_below or f"{os.sep}_pytest{os.sep}" in line)
+        if not is_below:
+            kept.append(line)
+    return "".join(kept)
 
 
 def _of_order(check: Check, order: Order, *, returncode: int) -> ending.Ending:

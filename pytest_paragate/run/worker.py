@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pytest_paragate.run import keeper, linux, messages, process
+from pytest_paragate.run import keeper, linux, messages, process, stack
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
 from pytest_paragate.run.journal import Journal, line_of
 from pytest_paragate.run.messages import LOST_CONNECTION, WORKER_VARIABLES, Message
@@ -253,6 +253,7 @@ class Worker:
                 if self.current == message["index"] or (message["ends_run"] and self.current is not None):
                     self.stop.request(kill=message["kill"])
                     if self._is_item_running:
+                        stack.show()  # in case that it does not listen
                         os.kill(os.getpid(), signal.SIGTERM)
         else:
             self._inbox.put(message)
@@ -272,6 +273,7 @@ class Worker:
         os._exit(1)
 
     def _on_terminate(self, signum: int, frame: object) -> None:
+        __tracebackhide__ = True
         if self._is_command_running:
             return  # it is being ended, and run_for_item raises then
         if self._is_item_running:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_paragate.run import linux
+from pytest_paragate.run import linux, stack
 
 if TYPE_CHECKING:
     import pytest
@@ -78,9 +78,12 @@ class Zygote:
         """Ask for a worker that speaks on the two given pipe ends; they may be closed here afterwards."""
         socket.send_fds(self._socket, [json.dumps({"fork": worker}).encode()], [read_fd, write_fd])
 
-    def signal(self, worker: str, signum: int) -> None:
-        """Signal a worker and its process group; nothing happens when it has ended already."""
-        self._send({"signal": worker, "signum": signum})
+    def kill(self, worker: str, *, shows_stack: bool) -> None:
+        """Kill a worker and its process group, which may say first what it was doing.
+
+        Nothing happens when it has ended already.
+        """
+        self._send({"kill": worker, "shows_stack": shows_stack})
 
     def allow(self, pids: list[int]) -> None:
         """Name processes that may outlive the run (``leaks="allow"``)."""
@@ -151,10 +154,13 @@ class _Server:
         message = json.loads(data)
         if "fork" in message:
             self._fork(message["fork"], *fds)
-        elif "signal" in message:
-            pid = self._pids.get(message["signal"])
+        elif "kill" in message:
+            pid = self._pids.get(message["kill"])
             if pid is not None:
-                _signal_group(pid, message["signum"])
+                if message["shows_stack"]:
+                    os.kill(pid, stack.SIGNUM)
+                    time.sleep(stack.WRITING_S)
+                _signal_group(pid, signal.SIGKILL)
         elif "allow" in message:
             self._allowed.update(message["allow"])
         return True

@@ -578,3 +578,51 @@ def runs(paragate_run):
     assert "runs | printed" in run.lines
     assert run.lines.count("runs | from a command") == 1
     assert "from a test" in run.text
+
+
+# --- tests that do not end by themselves
+
+
+TIMEOUTS = """
+import time, os, signal, pytest
+
+def test_before(): pass
+
+@pytest.mark.timeout(0.5)
+def test_sleeps():
+    time.sleep(300)
+
+@pytest.mark.paragate(timeout=0.5, grace=0.3)
+def test_spins_in_c():
+    sum(range(10**13))
+
+def test_after(): pass
+"""
+
+
+def test_a_late_test_shows_what_it_was_doing(project: Project, workers: str) -> None:
+    project.write({"test_it.py": TIMEOUTS})
+    run = project.run(workers)
+    assert run.status == 1
+    assert "2 failed, 2 passed" in run.text
+    assert ">       time.sleep(300)" in run.lines
+    assert "TIMEOUT  test_it.py::test_sleeps      took longer than 0.5 s" in run.lines
+    assert "TIMEOUT  test_it.py::test_spins_in_c  took longer than 0.5 s" in run.lines
+    assert re.search(r'File ".*test_it\.py", line \d+ in test_spins_in_c$', run.text, re.MULTILINE)
+    assert "pytest_pyfunc_call" not in run.text
+
+
+def test_a_worker_that_was_stopped_is_replaced(project: Project, workers: str) -> None:
+    text = "import os, signal\ndef test_stops(): os.kill(os.getpid(), signal.SIGSTOP)\ndef test_after(): pass\n"
+    run = project.write({"test_it.py": text}).run(workers)
+    assert run.status == 1
+    assert "1 failed, 1 passed" in run.text
+    assert re.search(r"crashed: worker gw0 was stopped by a signal and not continued after \d", run.text)
+
+
+def test_a_warning_at_import_is_told_once(project: Project, workers: str) -> None:
+    text = "import warnings\nwarnings.warn('seen at import')\ndef test_it(): warnings.warn('seen in a test')\n"
+    run = project.write({"test_it.py": text}).run(workers)
+    assert run.status == 0
+    assert run.text.count("UserWarning: seen at import") == 1
+    assert run.text.count("UserWarning: seen in a test") == 1
