@@ -18,6 +18,7 @@ import graph
 import idle
 import measure
 import release
+import scale
 import suites
 from measure import LaunchError
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("release", "Four independent checks: do they start together and end with the longest?", 5)
     sub = add("tests", "Ordinary tests, beside plain pytest and pytest-xdist.", 7)
     sub.add_argument("--only", nargs="+", default=[], choices=list(suites.SUITES), help="these suites")
+    add("scale", "Up to 100,000 tests and 32 workers: what the controller costs.", 3)
     sub = add("profile", "Where the time of many trivial commands goes.", 5)
     sub.add_argument("--count", type=int, default=1000, help="how many (default: %(default)s)")
     sub.add_argument("--top", type=int, default=25, help="functions of the controller to show (default: %(default)s)")
@@ -78,6 +80,8 @@ def _run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         return release.run(folder, repeats=args.repeats, say=print)
     if args.benchmark == "tests":
         return suites.run(folder, repeats=args.repeats, only=args.only, say=print)
+    if args.benchmark == "scale":
+        return scale.run(folder, repeats=args.repeats, say=print)
     return breakdown.run(folder, count=args.count, repeats=args.repeats, top=args.top, say=print)
 
 
