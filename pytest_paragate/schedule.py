@@ -119,6 +119,7 @@ class SlotLost(NamedTuple):
 
     slot: Slot
     at_s: float
+    reason: str | None = None
 
 
 class Stop(NamedTuple):
@@ -189,6 +190,7 @@ class _Team:
     pool: deque[int] = field(default_factory=deque)
     pool_s: float = 0.0  # expected duration of the pool
     is_pool_parked: bool = False
+    loss: str = ""  # why its slots were lost
 
 
 class Schedule:
@@ -233,7 +235,7 @@ class Schedule:
             case Returned():
                 self._return(event.checks, out)
             case SlotLost():
-                self._lose(event.slot, out)
+                self._lose(event.slot, event.reason, out)
             case Stop():
                 self._stop(event.reason, out)
             case _:
@@ -304,12 +306,13 @@ class Schedule:
             if reason is not None:
                 self._drop_all((check,), reason, out)
 
-    def _lose(self, slot: Slot, out: list[Command]) -> None:
+    def _lose(self, slot: Slot, why: str | None, out: list[Command]) -> None:
         team = self._teams.get(slot.agent)
         if team is None or slot in self._lost or not 0 <= slot.number < self._plan.slots[slot.agent]:
             raise ScheduleError(f"there is no slot {slot}")
         self._lost.add(slot)
         team.slots -= 1
+        team.loss = f": {why}" if why else ""
         if slot.number in team.free:
             team.free.remove(slot.number)
             heapq.heapify(team.free)
@@ -325,7 +328,7 @@ class Schedule:
         self._drop_all([i for i in mine if self._states[i] in UNSTARTED], reason, out)
 
     def _gone(self, agent: str) -> str | None:
-        return None if self._teams[agent].slots else f"all slots of {agent} are lost"
+        return None if self._teams[agent].slots else f"all slots of {agent} are lost{self._teams[agent].loss}"
 
     def _stop(self, reason: str, out: list[Command]) -> None:
         if self._stopped is None:

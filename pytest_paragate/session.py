@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import signal
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_paragate.collect import collected
-from pytest_paragate.model import ParagateError
+from pytest_paragate.model import DEFAULT_AGENT, ParagateError
 from pytest_paragate.run import zygote
 from pytest_paragate.run.gateways import ForkLauncher, Inbox
 from pytest_paragate.settings import Settings
@@ -45,18 +46,27 @@ class GateSession:
         self.result: GateResult | None = None
         obstacle = _fork_obstacle(settings)
         inbox: Inbox = queue.SimpleQueue()
+        numbers = itertools.count()
         forks = None
-        if obstacle is None and not settings.plan_only:
+        has_home = settings.gateways is None or any(
+            check.agent != DEFAULT_AGENT for check in collected(session).selected
+        )
+        if obstacle is None and not settings.plan_only and has_home:
             # Both sides need it, and what is imported before the fork is imported once.
             import execnet  # noqa: F401
 
             # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
-            forks = ForkLauncher(zygote.start_for(session), inbox)
+            forks = ForkLauncher(zygote.start_for(session), inbox, numbers)
         from pytest_paragate.gate import Gate
 
         workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
+        if settings.gateways is not None:
+            there = f"{DEFAULT_AGENT} on {settings.gateways}"
+            workers = f"{workers}, {there}" if has_home else there
         try:
-            self.gate = Gate(session, settings, collected(session), inbox=inbox, forks=forks, workers=workers)
+            self.gate = Gate(
+                session, settings, collected(session), inbox=inbox, forks=forks, numbers=numbers, workers=workers
+            )
         except BaseException as problem:
             if forks is not None:
                 forks.close()

@@ -118,7 +118,7 @@ class ItemRunner:
         for position, index in enumerate(message["indices"]):
             item = items[position]
             if item is None:
-                why = f"this worker did not collect {message['nodeids'][position]}"
+                why = self._why_missing(message["nodeids"][position])
                 self._worker.send({"say": "differs", "index": index, "why": why})
                 continue
             following = items[position + 1] if position + 1 < len(items) else None
@@ -140,6 +140,12 @@ class ItemRunner:
             self._by_nodeid = {item.nodeid: place for place, item in enumerate(items)}
         place = self._by_nodeid.get(nodeid)
         return None if place is None else items[place]
+
+    def _why_missing(self, nodeid: str) -> str:
+        from pytest_paragate.run.agreement import WITNESS
+
+        witness = self._config.stash.get(WITNESS, None)
+        return witness.why_missing(nodeid, self._session.items) if witness is not None else f"{nodeid} is gone"
 
     def _run_item(self, index: int, item: pytest.Item, following: pytest.Item | None, message: Message) -> bool:
         """Run one item and say how it ended; returns whether others may follow it in this run."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +89,7 @@ class Loop:
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
         self._restarts = self._failures = 0
+        self._lost: Counter[str] = Counter()
         self._unreported: deque[tuple[int, Verdict, Sequence[Mapping[str, Any]]]] = deque()
         self._reported_at = started_at
         self._is_stopped = False
@@ -415,10 +416,19 @@ class Loop:
         seat.restarts += 1
         seat.worker = None
         limit = self._settings.max_worker_restart
-        if limit is not None and self._restarts > limit:
+        if event.is_final or (limit is not None and self._restarts > limit):
             # First, or what its item leaves free would start here again.
-            self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s())))
-        if seat.pending:
+            self._lost[seat.slot.agent] += 1
+            self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s(), reason=event.why)))
+        if not seat.pending:
+            return
+        has_others = self._lost[seat.slot.agent] < self._plan.slots[seat.slot.agent]
+        if not event.was_fit and has_others:
+            # Nothing of it has begun, and others will do it; still the run is not what was asked for.
+            self._result.problems.append(f"the slot {seat.slot} was lost: {event.why}")
+            seat.forget_item()
+            self._give_back(seat, list(seat.pending))
+        else:
             self._blame(seat, event)
 
     def _blame(self, seat: _Seat, event: Ended) -> None:

@@ -25,7 +25,10 @@ late         a fixture's teardown failed after its item had ended: ``report``
 warning      a warning was recorded: ``warning``
 output       live output under ``-s``: ``index, stream, data``
 differs      the worker collected other items than the controller: ``why``
-bye          the last message: ``output`` is what plugins left in ``config.workeroutput``
+log          part of a log, from a machine that shares no files with the controller: ``name, data``
+unfit        this process cannot be a worker, and none like it: ``why``
+bye          the last message: ``output`` is what plugins left in ``config.workeroutput``, ``why`` what went wrong
+             with the session if it was not told to end
 ===========  ==============================================================================================
 
 Names of files, tests and variables may hold lone surrogates, for bytes that are no UTF-8. A gateway refuses them, so
