@@ -60,7 +60,7 @@ Event = Said | Ended | Signalled
 Inbox = queue.SimpleQueue[Event]
 
 
-WorkerKind = Literal["fork", "popen", "ssh", "vagrant_ssh", "socket", "gateway"]
+WorkerKind = Literal["fork", "popen", "ssh", "vagrant_ssh", "socket"]
 
 
 class WorkerHandle(Protocol):

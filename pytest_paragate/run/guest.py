@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Final
+
+import pytest
 
 from pytest_paragate.run import messages
 from pytest_paragate.run.messages import Message
@@ -104,6 +106,20 @@ class GuestWorker(Worker):
                 while data := file.read(_BLOCK_BYTES):
                     super().send({"say": "log", "name": name, "data": data})
         os.unlink(path)
+
+
+class Homeward:
+    """A plugin that names the place of a skip as the controller knows it."""
+
+    def __init__(self, moves: Moves) -> None:
+        self._moves = [(here, there) for there, here in moves]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        data = yield
+        if data is not None and isinstance(place := data.get("longrepr"), tuple):
+            data["longrepr"] = (_moved(place[0], self._moves), *place[1:])
+        return data
 
 
 # --- paths

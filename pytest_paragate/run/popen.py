@@ -167,7 +167,6 @@ class PopenLauncher:
             if way is not None or spec is not None:
                 later(ANSWER_S, lambda: worker.give_up(f"its gateway{where} did not answer within {ANSWER_S:g} s"))
             if way is not None:
-                worker.kind = "gateway"
                 guest, is_kept = self._elsewhere.lodge(way, worker.id), True
             elif spec is not None:
                 guest, is_kept = self._elsewhere.start(spec, worker.id), linux.has_pidfd() or not spec.is_local

@@ -133,6 +133,10 @@ def _boot(worker: Worker) -> str | None:
         inherit.mark_as_worker(config, workerinput)
         config.stash[BOOTED], config.stash[WITNESS] = worker, witness
         config.pluginmanager.register(witness, "paragate-witness")
+        if moves := worker.setup.get("moves"):
+            from pytest_paragate.run.guest import Homeward
+
+            config.pluginmanager.register(Homeward(moves), "paragate-homeward")
         has_begun = True
         status = config.hook.pytest_cmdline_main(config=config)
         was_dismissed = config.stash.get(_WAS_DISMISSED, False)
