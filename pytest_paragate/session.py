@@ -85,6 +85,10 @@ class GateSession:
             return
         self.result = self.gate.run()
         loop = self.gate.loop_result
+        if self._config.getoption("stepwise", False):
+            from pytest_paragate.report import stepwise
+
+            stepwise.go_on_from(self._session, loop.verdicts)
         if self._terminal is not None and not self._terminal._tw.width_of_current_line:
             self._terminal._show_progress_info = False  # "[100%]" alone on a line, below that of a check
         if loop.signum is not None:
@@ -94,7 +98,7 @@ class GateSession:
             kind, message, returncode = loop.ended_session
             if kind == "exit":
                 pytest.exit(message, returncode=returncode)
-            raise KeyboardInterrupt(message)
+            raise self._session.Interrupted("a test ended the run as Ctrl-C does")
         if loop.stopped_by_maxfail:
             self._session.shouldfail = f"stopping after {self._settings.maxfail} failures"
         if self._session.shouldfail:

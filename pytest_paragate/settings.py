@@ -137,7 +137,7 @@ def _read(config: pytest.Config) -> Settings:
         maxprocesses=config.getoption("maxprocesses", None),
         max_worker_restart=_max_worker_restart(config),
         testrunuid=config.getoption("testrunuid", None),
-        streams_output=config.getoption("capture", "fd") == "no",
+        streams_output=config.getoption("capture", "fd") in ("no", "tee-sys"),
         gateways=gateways,
     )
 
@@ -149,6 +149,10 @@ def _refuse_unsupported(config: pytest.Config) -> None:
         if config.getoption(name, False):
             hint = "debug the one test without --paragate, as in pytest --pdb path::test"
             raise OptionError("cannot be used with --paragate, which runs in workers", where=option, hint=hint)
+    for option, name in (("--setup-plan", "setupplan"), ("--setup-only", "setuponly")):
+        if config.getoption(name, False):
+            hint = "look at fixtures without --paragate, or at the plan of a run with --paragate-plan"
+            raise OptionError("cannot be used with --paragate: it runs no test", where=option, hint=hint)
     dist = config.getoption("dist", "no")
     if dist not in _HARMLESS_DIST:
         hint = "remove it; -n N and --paragate-slots say how many tests run at the same time"

@@ -89,6 +89,8 @@ WRONG = [
     ("--paragate-json=nowhere/a.json", "there is no folder", "in a folder that exists"),
     ("--pdb", "--pdb: cannot be used with --paragate", "pytest --pdb path::test"),
     ("--trace", "--trace: cannot be used with --paragate", "without --paragate"),
+    ("--setup-only", "--setup-only: cannot be used with --paragate", "--paragate-plan"),
+    ("--setup-plan", "--setup-plan: cannot be used with --paragate", "--paragate-plan"),
     ("--dist=each", "--dist: each is not supported yet", "--paragate-slots"),
     ("--dist=loadscope", "--dist: loadscope is not supported yet", "--paragate-slots"),
     ("--dist=loadfile", "--dist: loadfile is not supported yet", "--paragate-slots"),

@@ -83,6 +83,7 @@ class ItemRunner:
         self._previous: pytest.Item | None = None
         self._indices = range(len(session.items))
         self._by_nodeid: dict[str, int] | None = None
+        self._has_asked_to_stop = False
         self._config.stash[WORKER] = worker
         crash_path = worker.setup["crash_path"]
         self._live = LiveStreams(f"{crash_path}.out", crash_path, worker.stream) if worker.setup["streams"] else None
@@ -185,7 +186,16 @@ class ItemRunner:
             self._live.pass_on()
         done.reports, done.stopped, done.commands = self._reports, self._worker.was_stopped, context.commands
         self._worker.send({"say": "item", "index": index, **asdict(done)})
+        self._pass_on_stop()
         return not done.stopped and done.ended_session is None
+
+    def _pass_on_stop(self) -> None:
+        """What plugins ask of this session is meant for the whole run. Once: pytest does not let it be taken back."""
+        for kind in ("shouldstop", "shouldfail"):
+            why = getattr(self._session, kind)
+            if why and not self._has_asked_to_stop:
+                self._has_asked_to_stop = True
+                self._worker.send({"say": "stop", "kind": kind, "why": sendable(str(why))})
 
     def _tear_down_for(self, item: pytest.Item | None) -> None:
         """Tear down what ``item`` does not need, which the item before it had left standing."""

@@ -215,6 +215,9 @@ class Loop:
             self._audience.late_report(report)
             problem = ending.crash_message(report)
             self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
+        elif say == "stop":
+            self._audience.want_stop(message["kind"], message["why"])
+            self._report()
         elif say == "left":
             self._left(seat, message["indices"])
         elif say == "output":
@@ -293,8 +296,9 @@ class Loop:
         if not verdict.outcome.is_own_failure or verdict.is_ok:
             return False
         self._failures += 1
-        self._result.stopped_by_maxfail = self._failures == self._settings.maxfail
-        return self._result.stopped_by_maxfail
+        is_last_straw = self._failures == self._settings.maxfail
+        self._result.stopped_by_maxfail = self._result.stopped_by_maxfail or is_last_straw
+        return is_last_straw
 
     def _record(self, index: int, verdict: Verdict) -> Verdict:
         check = self._plan.checks[index]

@@ -22,6 +22,7 @@ cannot       a command could not be started: ``index, at, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
 left         what was not begun of a run, and will not be: ``indices``
 late         a fixture's teardown failed after its item had ended: ``report``
+stop         something asked the worker's session to stop: ``kind`` (``"shouldstop"``, ``"shouldfail"``), ``why``
 warning      a warning was recorded: ``warning``
 output       live output under ``-s``: ``index, stream, data``
 differs      the worker collected other items than the controller: ``why``

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_paragate.run import inherit, messages
+from pytest_paragate.run import inherit, messages, relay
 from pytest_paragate.run.items import ItemRunner, sendable
 from pytest_paragate.run.worker import Worker, lead_own_group
 
@@ -61,6 +61,7 @@ def forked(channel: Any) -> None:
     inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
     worker = Worker(channel, {**setup, "environment": environment})
     runner = ItemRunner(session, worker)
+    relay.relay(session.config, worker)
     worker.serve(boot=_never, run_items=runner.run)
     runner.finish()
     _say_goodbye(worker, session.config)
@@ -98,6 +99,7 @@ def serve_session(session: pytest.Session) -> None:
     worker = config.stash[BOOTED]
     inherit.mute_terminal(config)
     runner = ItemRunner(session, worker)
+    relay.relay(config, worker)
     if "nodeids" in worker.setup:
         from pytest_paragate.run.agreement import WITNESS
 
@@ -124,6 +126,8 @@ def _boot(worker: Worker) -> str | None:
         config = _prepareconfig(worker.setup["args"], None)
         config.args[:] = worker.setup["collect_args"]
         config.option.basetemp = None
+        config.option.cacheclear = False
+        config.option.log_file_mode = "a"  # the controller has begun it, and the others write to it too
         if hasattr(config.option, "dist"):
             # Not before pytest has loaded it as a plugin: that would cost it the rewriting of its assertions.
             from xdist.remote import setup_config
