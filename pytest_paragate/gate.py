@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pytest_paragate.history import History
 from pytest_paragate.model import Check
 from pytest_paragate.plan import Plan, make_plan
 from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
-from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
+from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher
 from pytest_paragate.run.loop import Loop
 from pytest_paragate.run.messages import Message
 from pytest_paragate.schedule import Schedule
@@ -50,9 +50,11 @@ class Gate:
         inbox: Inbox,
         folders: Folders,
         forks: ForkLauncher | None,
+        numbers: Iterator[int],
         workers: str,
     ) -> None:
         self._inbox, self._folders, self._forks, self._workers = inbox, folders, forks, workers
+        self._numbers = numbers
         self.session, self.settings = session, settings
         self.config = session.config
         self._history = History(self._folders.lasting)
@@ -138,14 +140,20 @@ class Gate:
                 }
             }
 
+        gateways = self.settings.gateways
         if self._forks is not None:
             self._forks.introduce = workerinput
-            return self._forks
+            if gateways is None:
+                return self._forks
+        from pytest_paragate.run.popen import MixedLauncher, PopenLauncher
+        from pytest_paragate.specs import Gateways
+
         fresh = {
             "environment": dict(os.environ),
             "args": [str(arg) for arg in self.config.invocation_params.args],
             "collect_args": list(self.config.args),
             "folder": str(self.config.invocation_params.dir),
+            "root": str(self.config.rootpath),
             "sys_path": list(sys.path),
         }
 
@@ -153,11 +161,17 @@ class Gate:
             known = {**self._folders.for_worker(worker), "streams": self.settings.streams_output}
             return {**known, **fresh, **workerinput(worker, slot)}
 
-        return PopenLauncher(
+        nodeids = [check.nodeid for check in self.plan.checks]
+        popen = PopenLauncher(
             self._inbox,
             setup=setup,
+            nodeids=nodeids,
             make_gateway=lambda slot: self.config.hook.pytest_paragate_make_gateway(slot=slot, config=self.config),
+            gateways=gateways or Gateways(),
+            spool=self._folders.spool,
+            numbers=self._numbers,
         )
+        return popen if self._forks is None else MixedLauncher(self._forks, popen, gateways or Gateways())
 
     def _summed_up(self, loop: LoopResult, *, wall_s: float, started: datetime.datetime) -> GateResult:
         results = tuple(

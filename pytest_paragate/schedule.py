@@ -113,6 +113,7 @@ class SlotLost(NamedTuple):
 
     slot: Slot
     at_s: float
+    reason: str | None = None
 
 
 class Stop(NamedTuple):
@@ -175,7 +176,7 @@ class _Run(NamedTuple):
 class _Team:
     """One agent type: its slots and what is ready for them."""
 
-    __slots__ = ("free", "is_pool_parked", "pool", "ready", "slots")
+    __slots__ = ("free", "is_pool_parked", "loss", "pool", "ready", "slots")
 
     def __init__(self, plan: Plan, slots: int) -> None:
         self.slots = slots
@@ -183,6 +184,7 @@ class _Team:
         self.ready: list[Key] = []  # heap
         self.pool = Pool(plan, slots)
         self.is_pool_parked = False
+        self.loss = ""  # why its slots were lost
 
 
 class Schedule:
@@ -225,7 +227,7 @@ class Schedule:
             case Returned():
                 self._return(event.checks, out)
             case SlotLost():
-                self._lose(event.slot, out)
+                self._lose(event.slot, event.reason, out)
             case Stop():
                 self._stop(event.reason, out)
             case _:
@@ -296,12 +298,13 @@ class Schedule:
             if reason is not None:
                 self._drop_all((check,), reason, out)
 
-    def _lose(self, slot: Slot, out: list[Command]) -> None:
+    def _lose(self, slot: Slot, why: str | None, out: list[Command]) -> None:
         team = self._teams.get(slot.agent)
         if team is None or slot in self._lost or not 0 <= slot.number < self._plan.slots[slot.agent]:
             raise ScheduleError(f"there is no slot {slot}")
         self._lost.add(slot)
         team.slots -= 1
+        team.loss = f": {why}" if why else ""
         if slot.number in team.free:
             team.free.remove(slot.number)
             heapq.heapify(team.free)
@@ -318,7 +321,7 @@ class Schedule:
         self._drop_all([i for i in mine if self._states[i] in UNSTARTED], reason, out)
 
     def _gone(self, agent: str) -> str | None:
-        return None if self._teams[agent].slots else f"all slots of {agent} are lost"
+        return None if self._teams[agent].slots else f"all slots of {agent} are lost{self._teams[agent].loss}"
 
     def _stop(self, reason: str, out: list[Command]) -> None:
         if self._stopped is None:

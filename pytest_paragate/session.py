@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import queue
 import signal
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from pytest_paragate.collect import collected
 from pytest_paragate.folders import Folders
-from pytest_paragate.model import ParagateError
+from pytest_paragate.model import DEFAULT_AGENT, ParagateError
 from pytest_paragate.run import zygote
 from pytest_paragate.run.gateways import ForkLauncher, Inbox
 from pytest_paragate.run.messages import Message
@@ -48,6 +49,7 @@ class GateSession:
         self.result: GateResult | None = None
         obstacle = _fork_obstacle(settings)
         inbox: Inbox = queue.SimpleQueue()
+        numbers = itertools.count()
         forks = None
         folders = Folders(self._config)
 
@@ -56,18 +58,31 @@ class GateSession:
 
         if not settings.plan_only:
             folders.begin_run()
-        if obstacle is None and not settings.plan_only:
+        has_home = settings.gateways is None or any(
+            check.agent != DEFAULT_AGENT for check in collected(session).selected
+        )
+        if obstacle is None and not settings.plan_only and has_home:
             # Both sides need it, and what is imported before the fork is imported once.
             import execnet  # noqa: F401
 
             # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
-            forks = ForkLauncher(zygote.start_for(session), inbox, basics)
+            forks = ForkLauncher(zygote.start_for(session), inbox, basics, numbers)
         from pytest_paragate.gate import Gate
 
         workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
+        if settings.gateways is not None:
+            there = f"{DEFAULT_AGENT} on {settings.gateways}"
+            workers = f"{workers}, {there}" if has_home else there
         try:
             self.gate = Gate(
-                session, settings, collected(session), inbox=inbox, folders=folders, forks=forks, workers=workers
+                session,
+                settings,
+                collected(session),
+                inbox=inbox,
+                folders=folders,
+                forks=forks,
+                numbers=numbers,
+                workers=workers,
             )
         except BaseException as problem:
             if forks is not None:
@@ -89,6 +104,10 @@ class GateSession:
         self.result = self.gate.run()
         gc.freeze()  # nothing of a test's is left in this process that would be worth looking for
         loop = self.gate.loop_result
+        if self._config.getoption("stepwise", False):
+            from pytest_paragate.report import stepwise
+
+            stepwise.go_on_from(self._session, loop.verdicts)
         if self._terminal is not None and not self._terminal._tw.width_of_current_line:
             self._terminal._show_progress_info = False  # "[100%]" alone on a line, below that of a check
         if loop.signum is not None:
@@ -98,7 +117,7 @@ class GateSession:
             kind, message, returncode = loop.ended_session
             if kind == "exit":
                 pytest.exit(message, returncode=returncode)
-            raise KeyboardInterrupt(message)
+            raise self._session.Interrupted("a test ended the run as Ctrl-C does")
         if loop.stopped_by_maxfail:
             self._session.shouldfail = f"stopping after {self._settings.maxfail} failures"
         if self._session.shouldfail:

@@ -12,13 +12,16 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import pytest
 
 from pytest_paragate.keys import ValueRefusedError, check_agent_name, parse_count, parse_duration, shown
 from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
 from pytest_paragate.options import OTHERS
+
+if TYPE_CHECKING:
+    from pytest_paragate.specs import Gateways
 
 Workers = Literal["auto", "fork", "popen"]
 T = TypeVar("T")
@@ -33,6 +36,7 @@ class Settings(NamedTuple):
     ``slots`` holds the agent types that were named; every other one has ``default_slots``. ``timeout_s`` is the time
     limit of checks and tests that set none. ``cpus`` is the machine's CPU budget, None for no budget. ``maxfail`` 0
     means "no limit". ``numprocesses`` is pytest-xdist's ``-n`` after ``--maxprocesses``, None when it was not given.
+    ``gateways`` are those of ``--tx`` and ``--px``, None where the test-runner has local workers like the others.
     """
 
     slots: Mapping[str, int] = {}
@@ -51,6 +55,7 @@ class Settings(NamedTuple):
     testrunuid: str | None = None
     streams_output: bool = False
     dist: str = "no"
+    gateways: Gateways | None = None
 
     @property
     def known_agents(self) -> tuple[str, ...]:
@@ -102,6 +107,16 @@ def _read(config: pytest.Config) -> Settings:
                 hint=f"give one of the two; -n N is --paragate-slots {DEFAULT_AGENT}=N",
             )
         from_line[DEFAULT_AGENT] = numprocesses
+    gateways = _gateways(config, numprocesses)
+    if gateways is not None:
+        number = len(gateways.slots)
+        if from_line.get(DEFAULT_AGENT, number) != number:
+            raise OptionError(
+                f"says {DEFAULT_AGENT}={from_line[DEFAULT_AGENT]}, and --tx names {number}",
+                where="--paragate-slots",
+                hint="give one of the two; each --tx is one slot of the test-runner",
+            )
+        from_line[DEFAULT_AGENT] = number
     agents = tuple(
         _understood(_INI.format("paragate_agents"), partial(check_agent_name, agent, "an agent type"))
         for line in _lines(config.getini("paragate_agents"), _INI.format("paragate_agents"))
@@ -123,8 +138,9 @@ def _read(config: pytest.Config) -> Settings:
         maxprocesses=config.getoption("maxprocesses", None),
         max_worker_restart=_max_worker_restart(config),
         testrunuid=config.getoption("testrunuid", None),
-        streams_output=config.getoption("capture", "fd") == "no",
+        streams_output=config.getoption("capture", "fd") in ("no", "tee-sys"),
         dist=config.getoption("dist", "no"),
+        gateways=gateways,
     )
 
 
@@ -135,14 +151,36 @@ def _refuse_unsupported(config: pytest.Config) -> None:
         if config.getoption(name, False):
             hint = "debug the one test without --paragate, as in pytest --pdb path::test"
             raise OptionError("cannot be used with --paragate, which runs in workers", where=option, hint=hint)
+    for option, name in (("--setup-plan", "setupplan"), ("--setup-only", "setuponly")):
+        if config.getoption(name, False):
+            hint = "look at fixtures without --paragate, or at the plan of a run with --paragate-plan"
+            raise OptionError("cannot be used with --paragate: it runs no test", where=option, hint=hint)
     if config.getoption("dist", "no") == "each":
         hint = "remove it, and run pytest once for each interpreter"
         raise OptionError("each cannot be used with --paragate, which runs a test once", where="--dist", hint=hint)
-    # pytest-xdist itself fills `tx` in from -n.
-    for option, name in (("--tx", "tx"), ("--px", "px")):
-        if config.getoption(name, None) and not (name == "tx" and config.getoption("numprocesses", None)):
-            hint = "remove it; -n N and --paragate-slots give local workers"
-            raise OptionError("is not supported yet with --paragate", where=option, hint=hint)
+
+
+def _gateways(config: pytest.Config, numprocesses: int | None) -> Gateways | None:
+    # A worker is given the controller's arguments; where it is reached from is not its business.
+    if _is_worker(config) or config.getoption("numprocesses", None) == 0:
+        return None
+    # pytest-xdist itself fills `tx` in from -n, over what was given.
+    options = config.option if numprocesses is None else config.known_args_namespace
+    given = list(getattr(options, "tx", None) or ())
+    proxies = list(config.getoption("px", None) or ())
+    if not given and not proxies:
+        return None
+    if numprocesses is not None:
+        hint = "give one of the two; write --tx 2*popen for two local ones among others"
+        raise OptionError("and -n cannot be given together", where="--tx" if given else "--px", hint=hint)
+    from pytest_paragate import specs
+
+    specs.refuse_rsync(lambda name: config.getoption(name, None), config.getini)
+    return specs.read(given, proxies, folder=str(config.invocation_params.dir))
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
 
 
 def _numprocesses(config: pytest.Config) -> int | None:
@@ -184,7 +222,7 @@ def _workers(config: pytest.Config) -> Workers:
 
 def _json_path(config: pytest.Config) -> Path | None:
     given = config.getoption("paragate_json")
-    if given is None:
+    if given is None or _is_worker(config):
         return None
     path = Path(os.path.abspath(config.invocation_params.dir / given))
     what = None

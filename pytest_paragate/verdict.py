@@ -129,7 +129,7 @@ class WorkerRecord(NamedTuple):
     """One worker that was started, for reports."""
 
     id: str
-    kind: Literal["fork", "popen"]
+    kind: Literal["fork", "popen", "ssh", "vagrant_ssh", "socket"]
     slot: str
     started_s: float
     restarts: int

@@ -89,9 +89,13 @@ WRONG = [
     ("--paragate-json=nowhere/a.json", "there is no folder", "in a folder that exists"),
     ("--pdb", "--pdb: cannot be used with --paragate", "pytest --pdb path::test"),
     ("--trace", "--trace: cannot be used with --paragate", "without --paragate"),
+    ("--setup-only", "--setup-only: cannot be used with --paragate", "--paragate-plan"),
+    ("--setup-plan", "--setup-plan: cannot be used with --paragate", "--paragate-plan"),
     ("--dist=each", "--dist: each cannot be used with --paragate", "for each interpreter"),
-    ("--tx=popen", "--tx: is not supported yet", "local workers"),
-    ("--px=popen", "--px: is not supported yet", "local workers"),
+    ("--tx=popen -n 2", "--tx: and -n cannot be given together", "2*popen"),
+    ("--tx=2*popen --paragate-slots=test-runner=3", "--paragate-slots: says test-runner=3, and --tx names 2", "one of"),
+    ("--tx=popen --rsyncdir=.", "--rsyncdir: is not supported with --paragate", "chdir="),
+    ("--px=popen", "--px: popen has no id", "id=NAME//popen"),
     ("-n=-1", "-n: cannot be -1", "0 or more"),
     ("-n=2 --paragate-slots=test-runner=3", "says test-runner=3, and -n says 2", "give one of the two"),
     ("--max-worker-restart=few", "--max-worker-restart: cannot be 'few'", "0 or more"),
@@ -117,6 +121,18 @@ def test_wrong_options_are_refused_before_anything_runs(
     assert cure in said
     assert "Traceback" not in said + result.stdout.str()
     assert not Path("imported").exists()
+
+
+def test_each_tx_is_one_slot_of_the_test_runner(pytester: pytest.Pytester) -> None:
+    found = settings_of(pytester, "--tx", "2*popen", "--tx", "socket=host:8888", "--dist=load")
+    assert found.slots == {"test-runner": 3}
+    assert found.gateways is not None
+    assert [spec.kind for spec in found.gateways.slots] == ["popen", "popen", "socket"]
+    assert str(found.gateways) == "2*popen, socket=host:8888"
+
+
+def test_without_distribution_there_are_no_gateways(pytester: pytest.Pytester) -> None:
+    assert settings_of(pytester, "--tx", "popen", "-n", "0").gateways is None
 
 
 @pytest.mark.parametrize("dist", ["no", "load", "loadscope", "loadfile", "loadgroup", "worksteal"])

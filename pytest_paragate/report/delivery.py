@@ -87,6 +87,10 @@ class Delivery:
         """What plugins and pytest's own ``--stepwise`` ask for through the session."""
         return str(self._session.shouldstop or self._session.shouldfail or "") or None
 
+    def want_stop(self, kind: str, why: str) -> None:
+        if not getattr(self._session, kind):
+            setattr(self._session, kind, why)
+
     def _print_line(self, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]) -> None:
         if not self._prints_lines:
             return

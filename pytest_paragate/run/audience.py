@@ -30,6 +30,9 @@ class Audience(Protocol):
     def stop_wanted(self) -> str | None:
         """Why the run should stop, when a reporter or plugin has asked for that."""
 
+    def want_stop(self, kind: str, why: str) -> None:
+        """A worker's session asks for that as ``kind``: ``"shouldstop"`` or ``"shouldfail"``."""
+
     def warning(self, warning: Mapping[str, Any]) -> None: ...
 
     def late_report(self, report: Mapping[str, Any]) -> None:

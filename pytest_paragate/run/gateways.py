@@ -10,16 +10,13 @@ Starting a worker returns at once; messages sent before it is up are delivered w
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
-import signal
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
-from pytest_paragate.run import keeper, linux, messages, stack
+from pytest_paragate.run import linux, messages, orphans
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.zygote import Zygote
 
@@ -27,8 +24,10 @@ if TYPE_CHECKING:
     import execnet
 
 # How long a worker's last messages may follow its death, and its death the end of its connection, seconds.
-_SETTLE_S = 2.0
-_TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
+SETTLE_S = 2.0
+# When this process, too, begins to adopt what is orphaned, seconds: not before the first checks have started.
+_WATCH_AFTER_S = 0.3
+TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
 
 
 class Said(NamedTuple):
@@ -37,11 +36,17 @@ class Said(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """``status`` is as in :mod:`subprocess`: negative for a signal, None when it is not known."""
+    """``status`` is as in :mod:`subprocess`: negative for a signal, None when it is not known.
+
+    ``is_final``: no other worker can be started in its place, for the reason ``why``. ``was_fit`` is false where it
+    never came to be a worker: nothing that it was given has begun.
+    """
 
     worker: str
     status: int | None
     why: str | None = None
+    is_final: bool = False
+    was_fit: bool = True
 
 
 class Signalled(NamedTuple):
@@ -54,6 +59,9 @@ Event = Said | Ended | Signalled
 Inbox = queue.SimpleQueue[Event]
 
 
+WorkerKind = Literal["fork", "popen", "ssh", "vagrant_ssh", "socket"]
+
+
 class WorkerHandle(Protocol):
     """One worker as the controller sees it."""
 
@@ -61,7 +69,7 @@ class WorkerHandle(Protocol):
     def id(self) -> str: ...
 
     @property
-    def kind(self) -> Literal["fork", "popen"]: ...
+    def kind(self) -> WorkerKind: ...
 
     @property
     def is_copy(self) -> bool:
@@ -92,7 +100,7 @@ class Launcher(Protocol):
         """Kill what is left and release everything."""
 
 
-class _Connected:
+class Connected:
     """A worker's channel, and the two facts that together mean its end: connection closed, process gone."""
 
     def __init__(self, worker_id: str, inbox: Inbox) -> None:
@@ -105,7 +113,8 @@ class _Connected:
         self._status: int | None = None
         self._is_gone = False
         self._has_ended = False
-        self._said_goodbye = self._is_abandoned = False
+        self._said_goodbye = self._is_abandoned = self._is_final = False
+        self._was_fit = True
         self._fault: str | None = None
 
     def connect(self, gateway: execnet.Gateway, task: str) -> None:
@@ -136,9 +145,15 @@ class _Connected:
     def _receive(self, message: Message | None) -> None:
         if message is not None:
             message = messages.opened(message)
+            if message["say"] == "unfit":
+                self._fault, self._is_final, self._was_fit = message["why"], True, False
+                self._said_goodbye = True
+                self._gateway.exit()
+                return
             self._inbox.put(Said(worker=self.id, message=message))
             if message["say"] == "bye":
                 self._said_goodbye = True
+                self._fault = self._fault or message.get("why")
                 self._gateway.exit()  # its work is done; this lets its process end
             return
         with self._lock:
@@ -146,7 +161,7 @@ class _Connected:
             lives_on = not (self._is_gone or self._said_goodbye)
         self._check_ended()
         if lives_on:
-            _later(_SETTLE_S, self._abandon)
+            later(SETTLE_S, self._abandon)
 
     def _abandon(self) -> None:
         """End a process that lives on without a connection: it would never be heard of again."""
@@ -155,7 +170,7 @@ class _Connected:
         if self._is_gone:
             return
         try:
-            self._channel.waitclose(_SETTLE_S)
+            self._channel.waitclose(SETTLE_S)
         except execnet.RemoteError as problem:
             self._fault = f"its worker failed: {str(problem).strip().rpartition(chr(10))[2]}"
         except (OSError, EOFError):
@@ -166,16 +181,17 @@ class _Connected:
     def kill(self, *, shows_stack: bool = False) -> None:
         raise NotImplementedError
 
-    def gone(self, status: int | None, why: str | None = None) -> None:
+    def gone(self, status: int | None, why: str | None = None, *, is_final: bool = False) -> None:
         """The process has ended. What it sent last may still be on its way, unless something holds its pipe open."""
         with self._lock:
+            self._is_final = self._is_final or is_final
             # What we had to kill for want of a connection did not die of a signal.
             self._is_gone, self._status = True, None if self._is_abandoned else status
             was_connected = self._channel is not None
         why = why or self._fault
         self._check_ended(why)
         if not self._has_ended:
-            _later(_SETTLE_S if was_connected else 0, lambda: self._end(why))
+            later(SETTLE_S if was_connected else 0, lambda: self._end(why))
 
     def _check_ended(self, why: str | None = None) -> None:
         if self._is_closed and self._is_gone:
@@ -186,10 +202,12 @@ class _Connected:
             if self._has_ended:
                 return
             self._has_ended = True
-        self._inbox.put(Ended(worker=self.id, status=self._status, why=why))
+        self._inbox.put(
+            Ended(worker=self.id, status=self._status, why=why, is_final=self._is_final, was_fit=self._was_fit)
+        )
 
 
-def _later(delay_s: float, what: Callable[[], None]) -> None:
+def later(delay_s: float, what: Callable[[], None]) -> None:
     timer = threading.Timer(delay_s, what)
     timer.daemon = True
     timer.start()
@@ -198,7 +216,7 @@ def _later(delay_s: float, what: Callable[[], None]) -> None:
 # --- fork workers ---------------------------------------------------------------------------------------------------
 
 
-class ForkWorker(_Connected):
+class ForkWorker(Connected):
     kind: Final = "fork"
     is_copy: Final = True
 
@@ -221,13 +239,20 @@ class ForkLauncher:
     ``basics`` is what a worker can be told then, by its id; ``introduce`` is the rest, known before the first launch.
     """
 
-    def __init__(self, zygote: Zygote, inbox: Inbox, basics: Callable[[str], Message]) -> None:
+    def __init__(self, zygote: Zygote, inbox: Inbox, basics: Callable[[str], Message], numbers: Iterator[int]) -> None:
         import execnet
 
         self.introduce: Setup | None = None
+        self._numbers = numbers
         self._zygote, self._inbox, self._basics = zygote, inbox, basics
         self._group = execnet.Group()
         self._workers: dict[str, ForkWorker] = {}
+        self._loss: str | None = None
+        self._allowed: set[int] = set()
+        self._is_closing = False
+        # Children of this process that have nothing to do with the fork server.
+        self.spared: set[int] = set()
+        later(_WATCH_AFTER_S, orphans.adopt)
         self._listener = threading.Thread(target=self._listen, name="paragate-zygote", daemon=True)
         self._listener.start()
         self._first: ForkWorker | None = self._fork()
@@ -244,31 +269,34 @@ class ForkLauncher:
 
         from pytest_paragate.run.pipe_io import PipeIO
 
-        worker_id = f"gw{len(self._workers)}"
+        worker_id = f"gw{next(self._numbers)}"
         their_read, our_write = os.pipe()
         our_read, their_write = os.pipe()
         worker = self._workers[worker_id] = ForkWorker(worker_id, self._inbox, self._zygote)
         try:
             self._zygote.fork(worker_id, their_read, their_write)
         except OSError as problem:
-            worker.gone(None, f"the fork server is gone: {problem}")
+            worker.gone(None, self._loss or f"the fork server is gone: {problem}", is_final=True)
         finally:
             os.close(their_read)
             os.close(their_write)
         spec = XSpec(f"fork//id={worker_id}//execmodel=main_thread_only")
         gateway = Gateway(PipeIO(our_read, our_write, "thread"), spec)
         self._group._register(gateway)
-        worker.connect(gateway, _TASK.format(entry="forked"))
+        worker.connect(gateway, TASK.format(entry="forked"))
         worker.send(self._basics(worker_id))
         return worker
 
     def allow(self, pids: list[int]) -> None:
+        self._allowed.update(pids)
         self._zygote.allow(pids)
 
     def close(self) -> None:
+        self._is_closing = True
         self._zygote.close()
-        self._listener.join(_SETTLE_S)
-        self._group.terminate(timeout=_SETTLE_S)
+        self._listener.join(SETTLE_S)
+        self._group.terminate(timeout=SETTLE_S)
+        orphans.release()
 
     def _listen(self) -> None:
         while (news := self._zygote.receive()) is not None:
@@ -276,131 +304,8 @@ class ForkLauncher:
                 self._workers[news["started"]].pid = news["pid"]
             else:
                 self._workers[news["ended"]].gone(os.waitstatus_to_exitcode(news["status"]))
-        for worker in self._workers.values():
-            worker.gone(None, "the fork server is gone")
-
-
-# --- popen workers --------------------------------------------------------------------------------------------------
-
-
-class PopenWorker(_Connected):
-    kind: Final = "popen"
-    is_copy: Final = False
-
-    def __init__(self, worker_id: str, inbox: Inbox) -> None:
-        super().__init__(worker_id, inbox)
-        self._process: Any = None
-        self._is_kept = self._is_connected = self._is_killed = False
-
-    def adopt(self, gateway: execnet.Gateway, task: str, *, is_kept: bool) -> None:
-        """Take the gateway that was started for this worker, below a keeper or not, unless it was killed meanwhile."""
-        with self._lock:
-            self._process, self._is_kept = getattr(gateway._io, "popen", None), is_kept
-            self._is_connected, is_killed = True, self._is_killed
-        if is_killed:
-            self._kill_process()
-            gateway.exit()
-            return
-        self.connect(gateway, task)
-        if self._process is not None:
-            threading.Thread(target=self._wait, name=f"paragate-{self.id}", daemon=True).start()
-
-    def kill(self, *, shows_stack: bool = False) -> None:
-        with self._lock:
-            is_first, self._is_killed = not self._is_killed, True
-            is_connected = self._is_connected
-        if shows_stack and is_connected:
-            for pid in self._pids():
-                with contextlib.suppress(OSError):
-                    os.kill(pid, stack.SIGNUM)
-            time.sleep(stack.WRITING_S)
-        if is_connected:
-            self._kill_process()
-        elif is_first:
-            self.gone(None, "it was not up yet when it was told to end")
-
-    def is_stopped(self) -> bool:
-        return any(linux.is_stopped(pid) for pid in self._pids())
-
-    def _pids(self) -> list[int]:
-        """The worker's process, where one can be seen."""
-        if self._process is None or not linux.has_pidfd():
-            return []
-        return linux.children(self._process.pid) if self._is_kept else [self._process.pid]
-
-    def _kill_process(self) -> None:
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        if self._is_kept:
-            process.terminate()  # the keeper kills everything below it
-            return
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            for pid in linux.descendants(process.pid):
-                os.kill(pid, signal.SIGKILL)
-        process.kill()
-
-    def _wait(self) -> None:
-        self.gone(self._process.wait())
-
-    def _receive(self, message: Message | None) -> None:
-        if message is None and self._process is None:
-            self.gone(None)  # a gateway without a process of ours: the end of the connection is all we get to know
-        super()._receive(message)
-
-
-class PopenLauncher:
-    """Workers on fresh interpreters, or on whatever gateway ``make_gateway`` returns for a slot."""
-
-    def __init__(
-        self,
-        inbox: Inbox,
-        *,
-        setup: Setup,
-        make_gateway: Callable[[str], execnet.Gateway | None],
-    ) -> None:
-        import execnet
-
-        self._inbox, self._setup, self._make_gateway = inbox, setup, make_gateway
-        self._group = execnet.Group(execmodel="thread")
-        self._workers: list[PopenWorker] = []
-
-    def launch(self, slot: str) -> PopenWorker:
-        worker = PopenWorker(f"gw{len(self._workers)}", self._inbox)
-        self._workers.append(worker)
-        worker.send(self._setup(worker.id, slot))
-        # Booting an interpreter takes a while, and no other slot should wait for it.
-        threading.Thread(
-            target=self._start, args=(worker, slot), name=f"paragate-start-{worker.id}", daemon=True
-        ).start()
-        return worker
-
-    def allow(self, pids: list[int]) -> None:
-        pass  # workers tell their keepers, and without a keeper children are left to the system
-
-    def close(self) -> None:
-        for worker in self._workers:
-            worker.kill()
-        self._group.terminate(timeout=_SETTLE_S)
-
-    def _start(self, worker: PopenWorker, slot: str) -> None:
-        try:
-            gateway = self._make_gateway(slot)
-            is_kept = gateway is None and linux.has_pidfd()
-            if gateway is None:
-                spec = f"popen//id={worker.id}//execmodel=main_thread_only"
-                gateway = self._kept_gateway(spec) if is_kept else self._group.makegateway(spec)
-            worker.adopt(gateway, _TASK.format(entry="booted"), is_kept=is_kept)
-        except Exception as problem:
-            worker.gone(None, f"its gateway could not be started: {problem}")
-
-    def _kept_gateway(self, spec_text: str) -> execnet.Gateway:
-        """A fresh interpreter below a keeper."""
-        from execnet.gateway_bootstrap import bootstrap
-        from execnet.gateway_io import Popen2IOMaster, popen_args
-        from execnet.xspec import XSpec
-
-        spec = XSpec(spec_text)
-        gateway = bootstrap(Popen2IOMaster(keeper.command_line(popen_args(spec)), self._group.execmodel), spec)
-        self._group._register(gateway)
-        return gateway
+        self._loss = self._zygote.how_ended()
+        if not self._is_closing:
+            orphans.kill(self._allowed | self.spared)
+        for worker in list(self._workers.values()):
+            worker.gone(None, self._loss, is_final=True)

@@ -58,9 +58,12 @@ def mark_as_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
 
 
 def set_basetemp(config: pytest.Config, basetemp: str) -> None:
-    """Give the worker a base folder of its own below the run's; it is made when a test first asks for it."""
+    """Give the worker a base folder of its own below the run's; it is made when a test first asks for it.
+
+    Where ``basetemp`` is empty pytest makes one as it does by itself.
+    """
     factory = getattr(config, "_tmp_path_factory", None)
-    if factory is not None and factory._basetemp is None:
+    if basetemp and factory is not None and factory._basetemp is None:
         factory._given_basetemp = Path(basetemp)
 
 

@@ -98,6 +98,7 @@ class ItemRunner:
         self._is_plain = all(each.function.__module__.startswith("_pytest.") for each in hook.get_hookimpls())
         self._previous: pytest.Item | None = None
         self._by_nodeid: dict[str, int] | None = None
+        self._has_asked_to_stop = False
         self._config.stash[WORKER] = worker
         crash_path = worker.setup["crash_path"]
         # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
@@ -138,7 +139,7 @@ class ItemRunner:
         for position, index in enumerate(indices):
             item = items[position]
             if item is None:
-                self._worker.news("differs", index, f"this worker did not collect {message['nodeids'][position]}")
+                self._worker.news("differs", index, self._why_missing(message["nodeids"][position]))
                 continue
             following = items[position + 1] if position + 1 < len(items) else None
             may_go_on = self._run_item(index, item, following, message)
@@ -165,6 +166,12 @@ class ItemRunner:
             self._by_nodeid = {item.nodeid: place for place, item in enumerate(items)}
         place = self._by_nodeid.get(nodeid)
         return None if place is None else items[place]
+
+    def _why_missing(self, nodeid: str) -> str:
+        from pytest_paragate.run.agreement import WITNESS
+
+        witness = self._config.stash.get(WITNESS, None)
+        return witness.why_missing(nodeid, self._session.items) if witness is not None else f"{nodeid} is gone"
 
     def _run_item(self, index: int, item: pytest.Item, following: pytest.Item | None, message: Message) -> bool:
         """Run one item and say how it ended; returns whether others may follow it in this run."""
@@ -214,6 +221,8 @@ class ItemRunner:
         else:
             done.reports = [self._serialised(report) for report in self._reports]
             self._worker.news("item", index, packed(vars(done)))
+        if self._session.shouldstop or self._session.shouldfail:
+            self._pass_on_stop()
         return not done.stopped and done.ended_session is None
 
     def _phases(self) -> list[float] | None:
@@ -231,6 +240,14 @@ class ItemRunner:
     def _serialised(self, report: pytest.TestReport) -> dict[str, Any]:
         data: dict[str, Any] = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         return data
+
+    def _pass_on_stop(self) -> None:
+        """What plugins ask of this session is meant for the whole run. Once: pytest does not let it be taken back."""
+        for kind in ("shouldstop", "shouldfail"):
+            why = getattr(self._session, kind)
+            if why and not self._has_asked_to_stop:
+                self._has_asked_to_stop = True
+                self._worker.news("stop", kind, str(why))
 
     def _tear_down_for(self, item: pytest.Item | None) -> None:
         """Tear down what ``item`` does not need, which the item before it had left standing."""

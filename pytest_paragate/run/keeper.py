@@ -38,8 +38,8 @@ class _ToldToEnd(BaseException):
 
 
 def command_line(worker: list[str]) -> list[str]:
-    """What to start in place of ``worker``, which begins with the path of a Python interpreter."""
-    return [worker[0], "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *worker]
+    """What to start in place of ``worker``: its command line below a keeper, which this process will start."""
+    return [sys.executable, "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *worker]
 
 
 def descriptor(environment: MutableMapping[str, str]) -> int | None:
@@ -95,7 +95,7 @@ def _become_worker(command: list[str], fd: int) -> NoReturn:
         # Should the keeper itself be killed, at least its worker goes with it.
         linux.die_with_parent()
         if os.getppid() == keeper:
-            os.execv(command[0], command)
+            os.execvp(command[0], command)
     finally:
         os._exit(1)
 

@@ -24,9 +24,9 @@ _EXEC_TRIES, _EXEC_S = 5, 0.005
 _MOST_LOOKS = 1000  # at a chain of processes that fork and exit faster than one look
 
 
-def become_subreaper() -> bool:
-    """Have orphaned descendants become children of this process; forked children do not inherit this."""
-    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+def become_subreaper(is_one: bool = True) -> bool:
+    """Have orphaned descendants become children of this process, or no longer; forked children do not inherit this."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, int(is_one))
 
 
 def die_with_parent(signum: int = _SIGKILL) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -101,6 +101,7 @@ class Loop:
         self._being_read: set[str] = set()
         self._looked_at = started_at
         self._restarts = self._failures = 0
+        self._lost: Counter[str] = Counter()
         self._unreported: deque[tuple[int, Verdict, Reports]] = deque()
         self._reported_at = started_at
         self._is_stopped = False
@@ -271,6 +272,9 @@ class Loop:
             self._audience.late_report(report)
             problem = ending.crash_message(report)
             self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
+        elif kind == "stop":
+            self._audience.want_stop(news[1], news[2])
+            self._report()
         elif kind == "left":
             self._left(seat, news[1])
         elif seat is None or news[1] not in seat.pending:
@@ -357,8 +361,9 @@ class Loop:
         if not verdict.outcome.is_own_failure or verdict.is_ok:
             return False
         self._failures += 1
-        self._result.stopped_by_maxfail = self._failures == self._settings.maxfail
-        return self._result.stopped_by_maxfail
+        is_last_straw = self._failures == self._settings.maxfail
+        self._result.stopped_by_maxfail = self._result.stopped_by_maxfail or is_last_straw
+        return is_last_straw
 
     def _record(self, index: int, verdict: Verdict, *, slot: str | None = None, worker: str | None = None) -> Verdict:
         check = self._plan.checks[index]
@@ -500,10 +505,19 @@ class Loop:
         seat.restarts += 1
         seat.worker = None
         limit = self._settings.max_worker_restart
-        if limit is not None and self._restarts > limit:
+        if event.is_final or (limit is not None and self._restarts > limit):
             # First, or what its item leaves free would start here again.
-            self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s())))
-        if seat.pending:
+            self._lost[seat.slot.agent] += 1
+            self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s(), reason=event.why)))
+        if not seat.pending:
+            return
+        has_others = self._lost[seat.slot.agent] < self._plan.slots[seat.slot.agent]
+        if not event.was_fit and has_others:
+            # Nothing of it has begun, and others will do it; still the run is not what was asked for.
+            self._result.problems.append(f"the slot {seat.slot} was lost: {event.why}")
+            seat.forget_item()
+            self._give_back(seat, list(seat.pending))
+        else:
             self._blame(seat, event)
 
     def _blame(self, seat: _Seat, event: Ended) -> None:

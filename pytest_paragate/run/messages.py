@@ -21,7 +21,10 @@ say
 ===========  ==============================================================================================
 news         there is news in the worker's journal; from a worker that has none, ``lines`` of it
 output       live output under ``-s``: ``index, stream, data``
-bye          the last message: ``output`` is what plugins left in ``config.workeroutput``
+log          part of a log, from a machine that shares no files with the controller: ``name, data``
+unfit        this process cannot be a worker, and none like it: ``why``
+bye          the last message: ``output`` is what plugins left in ``config.workeroutput``, ``why`` what went wrong
+             with the session if it was not told to end
 ===========  ==============================================================================================
 
 News are lists: a kind, and what belongs to it. Most of them are written to the worker's journal (see
@@ -40,6 +43,7 @@ cannot       a command could not be started: ``index, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
 differs      the worker collected other items than the controller: ``index, why``
 left         what was not begun of a run, and will not be: ``indices``
+stop         something asked the worker's session to stop: ``kind`` (``"shouldstop"``, ``"shouldfail"``), ``why``
 late         a fixture's teardown failed after its item had ended: ``report``
 warning      a warning was recorded: ``warning``
 ===========  ==============================================================================================

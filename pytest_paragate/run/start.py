@@ -12,12 +12,13 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_paragate.collect import check_of
-from pytest_paragate.run import inherit, messages
+from pytest_paragate.run import inherit, messages, relay
 from pytest_paragate.run.items import ItemRunner
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import Worker, lead_own_group
 
 BOOTED = pytest.StashKey[Worker]()
+_WAS_DISMISSED = pytest.StashKey[bool]()
 
 # Set in a forked worker before its gateway serves, for the task that the controller then has it execute.
 _inherited: pytest.Session | None = None
@@ -70,6 +71,7 @@ def forked(channel: Any) -> None:
     except EOFError:  # there was no work for it after all
         return
     inherit.mark_as_worker(session.config, introduction["workerinput"])
+    relay.relay(session.config, worker)
     worker.serve(boot=_never, run_items=runner.run)
     runner.finish()
     _say_goodbye(worker, session.config)
@@ -78,30 +80,55 @@ def forked(channel: Any) -> None:
 def booted(channel: Any) -> None:
     """What a worker on a fresh interpreter executes. It makes a session for the first item; commands need none."""
     setup = messages.opened(channel.receive())
+    make_worker = Worker
+    if setup.get("is_guest"):
+        from pytest_paragate.run import guest
+
+        make_worker = guest.GuestWorker
+        try:
+            setup = guest.settle(setup)
+        except guest.Unfit as problem:
+            channel.send({"say": "unfit", "why": str(problem)})
+            return
     sys.path[:] = setup["sys_path"]
     os.chdir(setup["folder"])
     lead_own_group()
-    with contextlib.suppress(OSError):  # on another machine there may be no such folder
-        inherit.redirect_stderr(setup["crash_path"])
-    worker = Worker(channel, setup)
-    worker.serve(boot=_boot)
+    inherit.redirect_stderr(setup["crash_path"])
+    failures: list[str | None] = []
+    worker = make_worker(channel, setup)
+    worker.serve(boot=lambda worker: failures.append(_boot(worker)))
     worker.tell()
-    worker.send({"say": "bye", "output": {}})
+    if why := next(iter(failures), None):
+        worker.send({"say": "bye", "output": {}, "why": why})
+    elif not failures:  # there was no session, which would have said it
+        worker.send({"say": "bye", "output": {}})
 
 
 def serve_session(session: pytest.Session) -> None:
     """The run loop of a booted worker's session."""
-    worker = session.config.stash[BOOTED]
-    inherit.mute_terminal(session.config)
+    config = session.config
+    worker = config.stash[BOOTED]
+    inherit.mute_terminal(config)
     runner = ItemRunner(session, worker)
+    relay.relay(config, worker)
+    if "nodeids" in worker.setup:
+        from pytest_paragate.run.agreement import WITNESS
+
+        config.stash[WITNESS].warn_of_more(config, worker.setup["nodeids"], session.items)
     worker.take_up(runner.run)
     runner.finish()
-    _say_goodbye(worker, session.config)
+    config.stash[_WAS_DISMISSED] = True
+    _say_goodbye(worker, config)
 
 
-def _boot(worker: Worker) -> None:
+def _boot(worker: Worker) -> str | None:
+    """Make a session and run it to its end; returns what went wrong with the session itself."""
     from _pytest.config import _prepareconfig
 
+    from pytest_paragate.run.agreement import WITNESS, Witness
+
+    has_begun = was_dismissed = False
+    witness = Witness()
     try:
         workerinput = worker.setup["workerinput"]
         os.environ["PYTEST_XDIST_WORKER"] = workerinput["workerid"]
@@ -110,6 +137,8 @@ def _boot(worker: Worker) -> None:
         config = _prepareconfig(worker.setup["args"], None)
         config.args[:] = worker.setup["collect_args"]
         config.option.basetemp = None
+        config.option.cacheclear = False
+        config.option.log_file_mode = "a"  # the controller has begun it, and the others write to it too
         if hasattr(config.option, "dist"):
             # Not before pytest has loaded it as a plugin: that would cost it the rewriting of its assertions.
             from xdist.remote import setup_config
@@ -117,22 +146,26 @@ def _boot(worker: Worker) -> None:
             setup_config(config, None)
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])
         inherit.mark_as_worker(config, workerinput)
-        config.stash[BOOTED] = worker
-        witness = _Witness()
+        config.stash[BOOTED], config.stash[WITNESS] = worker, witness
         config.pluginmanager.register(witness, "paragate-witness")
+        if moves := worker.setup.get("moves"):
+            from pytest_paragate.run.guest import Homeward
+
+            config.pluginmanager.register(Homeward(moves), "paragate-homeward")
+        has_begun = True
         status = config.hook.pytest_cmdline_main(config=config)
-        worker.refuse_pending(f"the worker's own session ended with exit status {int(status)}{witness.said}")
+        was_dismissed = config.stash.get(_WAS_DISMISSED, False)
+        why = f"the worker's own session ended with exit status {int(status)}{witness.said}"
     except BaseException as problem:
-        worker.refuse_pending(f"the worker's session could not start: {type(problem).__name__}: {problem}")
-
-
-class _Witness:
-    """Hears why a booted session fails before it can run anything."""
-
-    said = ""
-
-    def pytest_internalerror(self, excrepr: object) -> None:
-        self.said = f": {str(excrepr).strip().splitlines()[-1]}"
+        how = "failed" if has_begun else "could not start"
+        why = f"the worker's session {how}: {type(problem).__name__}: {problem}"
+    if was_dismissed:
+        return None
+    if worker.setup.get("is_guest") and not worker.has_session:
+        worker.send({"say": "unfit", "why": why})
+    else:
+        worker.refuse_pending(why)
+    return why
 
 
 def _say_goodbye(worker: Worker, config: pytest.Config) -> None:

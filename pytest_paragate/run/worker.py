@@ -129,6 +129,11 @@ class Worker:
         run_items(self._pending)
         self.obey()
 
+    @property
+    def has_session(self) -> bool:
+        """Whether items can be run, or could be."""
+        return self._run_items is not None
+
     def refuse_pending(self, why: str) -> None:
         """There is no session to run items in; say so for those that wait, unless the session has taken them up."""
         if self._run_items is None:

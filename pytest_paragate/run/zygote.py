@@ -97,6 +97,16 @@ class Zygote:
             return None
         return json.loads(data) if data else None
 
+    def how_ended(self) -> str:
+        """Wait for the server, which has closed its end, and say how it ended."""
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            return "the fork server is gone"
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+        return f"the fork server {how}"
+
     def close(self) -> None:
         """End the server and everything below it, and wait until it is gone."""
         try:

@@ -1,0 +1,77 @@
+"""The fork server is killed in the middle of a run: every item has its verdict, in words, and no process is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from .gates import Project
+
+CONFTEST = """
+import os, pathlib, signal, subprocess, time
+import pytest
+import pytest_paragate as gate
+
+HERE = pathlib.Path(__file__).parent
+READY = ["command-ready", "daemon-ready", "function-ready"]
+
+command = gate.command("touch command-ready; sleep 601", shell=True, agent="a")
+daemon = gate.command("setsid sleep 602 & touch daemon-ready; sleep 603", shell=True, agent="b")
+later = gate.command("touch later-ran", agent="a", after="command")
+needy = gate.command("touch later-ran", agent="d", needs="command")
+
+@gate.check(agent="c")
+def function():
+    subprocess.Popen(["sleep", "604"], start_new_session=True)
+    (HERE / "function-ready").touch()
+    time.sleep(300)
+
+@gate.check(agent="e")
+def kills():
+    give_up_at = time.monotonic() + 60
+    # What is orphaned in the first moments of a run is the system's.
+    begun_at = time.monotonic()
+    while time.monotonic() < begun_at + 1 or not all((HERE / name).exists() for name in READY):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(300)
+"""
+TESTS = """
+import time
+import pytest
+@pytest.mark.parametrize("number", range(50))
+def test_each(number):
+    if number == 3:
+        time.sleep(300)
+"""
+INI = "[tool.pytest.ini_options]\nparagate_agents = ['a', 'b', 'c', 'd', 'e']\n"
+
+
+@pytest.mark.parametrize("extra", [[], ["--tx", "popen"]], ids=["alone", "beside workers elsewhere"])
+def test_a_killed_fork_server(project: Project, extra: list[str]) -> None:
+    project.write({"conftest.py": CONFTEST, "pyproject.toml": INI})
+    if not extra:
+        project.write({"test_each.py": TESTS})
+    else:
+        project.write({"test_each.py": "def test_there(): pass\n"})
+    run = project.run("--paragate-workers=fork", "--tb=short", *extra)
+    why = "the fork server was killed by SIGKILL"
+    assert run.outcomes() == {
+        "command": "error", "daemon": "error", "function": "error", "kills": "error",
+        "later": "cancelled", "needy": "blocked",
+    }, run.text  # fmt: skip
+    for name in ("command", "daemon", "function", "kills"):
+        assert run.check(name)["reason"] == why
+    assert run.check("later")["reason"] == f"all slots of a are lost: {why}"
+    tests = next(agent for agent in run.report["agents"] if agent["agent"] == "test-runner")
+    if extra:
+        assert (tests["passed"], tests["other"]) == (1, 0)
+    else:
+        assert (tests["tests"], tests["passed"]) == (50, 3)
+        assert f"FAILED test_each.py::test_each[3] - {why}" in run.text
+        assert "46 tests" in run.text
+    assert run.status == 1
+    assert run.report["missing"] == []
+    assert not (project.folder / "later-ran").exists()
+    assert "Traceback" not in run.text
+    assert project.processes() == {}
