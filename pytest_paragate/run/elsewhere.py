@@ -334,7 +334,7 @@ class Luggage:
         if message.get("log"):
             there = message["log"]
             message["log"] = self._path(os.path.basename(there))
-            message["output"] = message["output"].replace(there, message["log"])
+            message["output"] = message.get("output", "").replace(there, message["log"])
         return False
 
     def keep_last_words(self, process: Process) -> None:
