@@ -60,7 +60,7 @@ def test_only_what_exists_there_is_translated_in_the_import_path(setup: dict[str
 def test_without_the_folder_there_is_no_worker(setup: dict[str, Any]) -> None:
     with pytest.raises(guest.Unfit, match="no folder /no/such/place on "):
         guest.settle({**setup, "chdir": "/no/such/place"})
-    with pytest.raises(guest.Unfit, match="no folder /here/project/sub on .*; name the one .* with chdir="):
+    with pytest.raises(guest.Unfit, match=r"no folder /here/project/sub on .*; name the one .* with chdir="):
         guest.settle({**setup, "chdir": None})
 
 
