@@ -339,7 +339,7 @@ class Luggage:
         """Where the facts about a command name a log that was sent, they name ours now."""
         if there := facts.get("log"):
             facts["log"] = self._path(os.path.basename(there))
-            facts["output"] = facts["output"].replace(there, facts["log"])
+            facts["output"] = facts.get("output", "").replace(there, facts["log"])
 
     def keep_last_words(self, process: Process) -> None:
         words = getattr(process, "words", b"")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # How long a worker's last messages may follow its death, and its death the end of its connection, seconds.
 SETTLE_S = 2.0
 # When this process, too, begins to adopt what is orphaned, seconds: not before the first checks have started.
-_WATCH_AFTER_S = 0.3
+_ADOPT_AFTER_S = 0.3
 TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
 
 
@@ -209,7 +210,7 @@ class Connected:
 
 def later(delay_s: float, what: Callable[[], None]) -> None:
     timer = threading.Timer(delay_s, what)
-    timer.daemon = True
+    timer.name, timer.daemon = "paragate-later", True
     timer.start()
 
 
@@ -252,7 +253,7 @@ class ForkLauncher:
         self._is_closing = False
         # Children of this process that have nothing to do with the fork server.
         self.spared: set[int] = set()
-        later(_WATCH_AFTER_S, orphans.adopt)
+        self._adopts = False
         self._listener = threading.Thread(target=self._listen, name="paragate-zygote", daemon=True)
         self._listener.start()
         self._first: ForkWorker | None = self._fork()
@@ -296,14 +297,23 @@ class ForkLauncher:
         self._zygote.close()
         self._listener.join(SETTLE_S)
         self._group.terminate(timeout=SETTLE_S)
-        orphans.release()
+        if self._adopts:
+            linux.become_subreaper(False)
+
+    def _hear(self, news: dict[str, Any]) -> None:
+        if "started" in news:
+            self._workers[news["started"]].pid = news["pid"]
+        else:
+            self._workers[news["ended"]].gone(os.waitstatus_to_exitcode(news["status"]))
 
     def _listen(self) -> None:
+        adopt_at = time.monotonic() + _ADOPT_AFTER_S
+        while self._zygote.has_news(within_s=adopt_at - time.monotonic()) and (news := self._zygote.receive()):
+            self._hear(news)
+        if not self._is_closing:
+            self._adopts = linux.become_subreaper()
         while (news := self._zygote.receive()) is not None:
-            if "started" in news:
-                self._workers[news["started"]].pid = news["pid"]
-            else:
-                self._workers[news["ended"]].gone(os.waitstatus_to_exitcode(news["status"]))
+            self._hear(news)
         self._loss = self._zygote.how_ended()
         if not self._is_closing:
             orphans.kill(self._allowed | self.spared)

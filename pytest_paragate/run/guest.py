@@ -7,6 +7,7 @@ translated to it. On a machine that shares no files with the controller the log 
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Generator, Sequence
 from typing import Any, Final
@@ -34,12 +35,12 @@ def settle(setup: Message) -> Message:
     """
     folder, wanted = setup["folder"], setup.get("chdir")
     os.environ.update(setup.get("env") or {})
-    if setup.get("nice"):
+    if setup.get("nice") and hasattr(os, "nice"):
         os.nice(setup["nice"])
     here = os.path.abspath(wanted or folder)
     if not os.path.isdir(here):
         hint = "" if wanted else "; name the one that holds the project's files there with chdir="
-        raise Unfit(f"there is no folder {here} on {os.uname().nodename}{hint}")
+        raise Unfit(f"there is no folder {here} on {platform.node()}{hint}")
     os.chdir(here)
     moves = _moves(folder, setup["root"], here)
     if setup["sys_path"] is None:
@@ -144,7 +145,7 @@ def _moved(text: Any, moves: Moves) -> Any:
     """A path or the beginning of a node id below the controller's folders, as it is here."""
     for there, here in moves:
         rest = str(text).removeprefix(there)
-        if str(text).startswith(there) and rest[:1] in ("", "/", ":"):
+        if str(text).startswith(there) and rest[:1] in ("", "/", os.sep, ":"):
             return here + rest
     return text
 

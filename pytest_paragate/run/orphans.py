@@ -1,11 +1,13 @@
-"""What a fork server that is killed leaves: its workers die with it, and what they had started becomes ours to end."""
+"""What a fork server that is killed leaves: its workers die with it, and what they had started becomes ours to end.
+
+It does where this process is a subreaper by then.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Set
 
@@ -13,27 +15,6 @@ from pytest_paragate.run import linux
 
 # How long killing processes that keep forking may go on, seconds.
 _KILL_EVERYTHING_S = 1.5
-
-_lock = threading.Lock()
-_is_adopting = _is_released = False
-
-
-def adopt() -> None:
-    """From now on, what is orphaned below this process becomes its child instead of the system's."""
-    global _is_adopting
-    with _lock:
-        if not _is_released:
-            _is_adopting = True
-            linux.become_subreaper()
-
-
-def release() -> None:
-    """Leave orphans to the system again, at the end of a run."""
-    global _is_released
-    with _lock:
-        _is_released = True
-        if _is_adopting:
-            linux.become_subreaper(False)
 
 
 def kill(spared: Set[int]) -> None:
