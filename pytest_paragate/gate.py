@@ -21,12 +21,13 @@ import pytest
 from pytest_paragate import speedup
 from pytest_paragate.collect import COLLECTING, Collected
 from pytest_paragate.history import History
-from pytest_paragate.model import Check
+from pytest_paragate.model import DEFAULT_AGENT, Check
 from pytest_paragate.plan import Plan, make_plan
 from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher, PopenLauncher
 from pytest_paragate.run.loop import Loop
 from pytest_paragate.run.messages import Message
+from pytest_paragate.run.nodes import Nodes
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings
 from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
@@ -96,7 +97,8 @@ class Gate:
         """Run the plan; never raises for anything that a check does."""
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
         self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
-        audience = _LateDelivery(self.session, self.plan, self.header)
+        nodes = self._nodes()
+        audience = _LateDelivery(self.session, self.plan, self.header, nodes)
         with self._folders.for_run() as folders:
             launcher = self._launcher(folders)
             loop = Loop(
@@ -110,10 +112,12 @@ class Gate:
                     max_worker_restart=self.settings.max_worker_restart,
                     crash_path=folders.crash_path,
                     basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
+                    nodes=nodes,
                 ),
                 started_at=started_at,
             )
             outcome = loop.run()
+        nodes.close()
         self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
         self._history.record(_durations(self.plan, outcome.verdicts))
@@ -127,9 +131,16 @@ class Gate:
         factory = getattr(self.config, "_tmp_path_factory", None)
         return Path(factory.getbasetemp()) if factory is not None else Path(tempfile.mkdtemp(prefix="paragate-"))
 
-    def _launcher(self, folders: RunFolders) -> Launcher:
-        uid = self.settings.testrunuid or uuid.uuid4().hex
+    def _nodes(self) -> Nodes:
+        return Nodes(
+            self.session,
+            slots=sum(self.plan.slots.values()),
+            testrunuid=self.settings.testrunuid or uuid.uuid4().hex,
+            is_distributed=self.plan.slots.get(DEFAULT_AGENT, 1) > 1 or self.settings.numprocesses is not None,
+            private={"paragate_collecting": self.config.stash[COLLECTING].for_worker()},
+        )
 
+    def _launcher(self, folders: RunFolders) -> Launcher:
         def setup(worker: str, slot: str) -> Message:
             return {
                 "id": worker,
@@ -137,13 +148,6 @@ class Gate:
                 "spool": folders.spool,
                 "crash_path": folders.crash_path(worker),
                 "streams": self.settings.streams_output,
-                "workerinput": {
-                    "workerid": worker,
-                    "workercount": sum(self.plan.slots.values()),
-                    "testrunuid": uid,
-                    "mainargv": list(sys.argv),
-                    "paragate_collecting": self.config.stash[COLLECTING].for_worker(),
-                },
             }
 
         if self._forks is not None:
@@ -214,14 +218,14 @@ def _outcome(
 class _LateDelivery:
     """The delivery, imported with the first news: until then nothing stands between a plan and its first start."""
 
-    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str]) -> None:
-        self._session, self._plan, self._header = session, plan, header
+    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes) -> None:
+        self._session, self._plan, self._header, self._nodes = session, plan, header, nodes
 
     @functools.cached_property
     def _delivery(self) -> Audience:
         from pytest_paragate.report.delivery import Delivery
 
-        return Delivery(self._session, self._plan, self._header)
+        return Delivery(self._session, self._plan, self._header, self._nodes)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._delivery, name)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from pytest_paragate.run.nodes import Nodes
 from pytest_paragate.verdict import Verdict, WorkerRecord
 
 
@@ -26,6 +27,9 @@ class Audience(Protocol):
 
     def stop_wanted(self) -> str | None:
         """Why the run should stop, when a reporter or plugin has asked for that."""
+
+    def should_stop(self, *, fail: str | bool, stop: str | bool) -> None:
+        """A plugin in a worker wants the session to end, as ``session.shouldfail`` or ``session.shouldstop`` say."""
 
     def warning(self, warning: Mapping[str, Any]) -> None: ...
 
@@ -52,3 +56,4 @@ class LoopSettings(NamedTuple):
     max_worker_restart: int | None
     crash_path: Callable[[str], str]
     basetemp: Callable[[str], str]
+    nodes: Nodes

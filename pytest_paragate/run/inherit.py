@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from pytest_paragate.run import plugins
+
 # Hooks that reporters of the main process implement; in a worker they would write everything twice.
 _RELAYED_HOOKS = (
     "pytest_runtest_logstart",
@@ -26,6 +28,12 @@ _RELAYED_HOOKS = (
 )
 
 
+# Plugins that seed numpy's generator themselves.
+_SEEDERS = ("randomly", "pytest_randomly")
+# Files that take what is said to nobody.
+_muted: list[Any] = []
+
+
 def leave_main_process(config: pytest.Config) -> None:
     """Let go of what belongs to the main process; runs as soon as this copy of it is forked."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,18 +41,22 @@ def leave_main_process(config: pytest.Config) -> None:
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
     mute_terminal(config)
-    _silence_reporters(config.pluginmanager)
+    _silence_reporters(config)
     _reseed_numpy(config)
 
 
-def become_worker(config: pytest.Config, workerinput: dict[str, Any], *, crash_path: str) -> None:
-    """Be the worker that ``workerinput`` says. ``crash_path`` takes what is written past pytest."""
+def become_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
+    """Be the worker that ``workerinput`` says."""
     mark_as_worker(config, workerinput)
-    _reopen_streams(config, crash_path)
+    # The main process distributes; a worker does not.
+    for name, value in {"dist": "no", "distload": False, "numprocesses": None, "maxprocesses": None}.items():
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
+    plugins.begin(config)
 
 
 def save_coverage() -> None:
-    """Save what coverage measured in this process, beside the main process's data, which combines it at the end."""
+    """Save what coverage measured without pytest-cov, beside the main process's data, which combines it at the end."""
     coverage = sys.modules.get("coverage")
     measuring = coverage.Coverage.current() if coverage is not None else None
     if measuring is not None:
@@ -77,15 +89,25 @@ def redirect_stderr(crash_path: str) -> None:
     os.close(beneath)
 
 
-def mute_terminal(config: pytest.Config) -> None:
-    """Give the terminal reporter a writer nobody sees."""
+def mute_terminal(config: pytest.Config, path: str = os.devnull) -> None:
+    """Give the terminal reporter a writer that nobody sees, unless the worker dies and ``path`` is looked into."""
     # It stays registered: plugins ask it for a writer, and pytest-timeout hangs without one.
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:
-        terminal._tw._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        for name in _RELAYED_HOOKS:
+            _remove(getattr(config.hook, name), terminal)
+        try:
+            file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        except OSError:  # on another machine there may be no such folder
+            file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        before, terminal._tw._file, terminal._tw.hasmarkup = terminal._tw._file, file, False
+        if before in _muted:
+            _muted.remove(before)
+            before.close()
+        _muted.append(file)
 
 
-def _reopen_streams(config: pytest.Config, crash_path: str) -> None:
+def reopen_streams(config: pytest.Config, crash_path: str) -> None:
     """Fresh capture files (the inherited ones share their offset), and a file of our own below them."""
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture is not None and capture._global_capturing is not None:
@@ -112,15 +134,21 @@ def _faulthandler_descriptors(config: pytest.Config) -> Iterable[int]:
             yield descriptor
 
 
-def _silence_reporters(pluginmanager: pytest.PytestPluginManager) -> None:
+def _silence_reporters(config: pytest.Config) -> None:
     for name in _RELAYED_HOOKS:
-        hook = getattr(pluginmanager.hook, name)
+        hook = getattr(config.hook, name)
         for implementation in list(hook.get_hookimpls()):
-            hook._remove_plugin(implementation.plugin)
+            if not plugins.hears_reports(config, implementation.plugin):
+                _remove(hook, implementation.plugin)
+
+
+def _remove(hook: Any, plugin: object) -> None:
+    if any(implementation.plugin is plugin for implementation in hook.get_hookimpls()):
+        hook._remove_plugin(plugin)
 
 
 def _reseed_numpy(config: pytest.Config) -> None:
     # The standard library reseeds itself after a fork; numpy's global state would be the same in every worker.
     numpy = sys.modules.get("numpy")
-    if numpy is not None and not config.pluginmanager.hasplugin("randomly"):
+    if numpy is not None and not any(map(config.pluginmanager.hasplugin, _SEEDERS)):
         numpy.random.seed()

@@ -123,6 +123,9 @@ class ItemRunner:
                 continue
             following = items[position + 1] if position + 1 < len(items) else None
             may_go_on = self._run_item(index, item, following, message)
+            if self._session.shouldfail or self._session.shouldstop:
+                self._worker.send({"say": "should", "fail": self._session.shouldfail, "stop": self._session.shouldstop})
+                may_go_on = False
             if not may_go_on or self._worker.is_run_over:
                 self._worker.send({"say": "left", "indices": message["indices"][position + 1 :]})
                 return

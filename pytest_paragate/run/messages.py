@@ -6,6 +6,7 @@ A message is a dict of builtin types; ``do`` names what the controller wants, ``
 do
 ===========  ==============================================================================================
 command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
+node         items will follow, and this is ``config.workerinput`` for them: ``workerinput``
 items        run collected items in order: ``indices, nodeids, basetemp, results, grace_s, leaks``
 stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
              is ended, and what follows it in its run is left
@@ -98,6 +99,11 @@ def items(plan: Plan, indices: Sequence[int], verdicts: Mapping[int, Verdict], *
         "grace_s": first.grace_s,
         "leaks": first.leaks,
     }
+
+
+def node(workerinput: Message) -> Message:
+    """Items will follow: what plugins and fixtures find in ``config.workerinput``."""
+    return {"do": "node", "workerinput": workerinput}
 
 
 def stop(index: int, *, kill: bool, ends_run: bool) -> Message:

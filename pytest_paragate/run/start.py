@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_paragate.run import inherit, messages
+from pytest_paragate.run import inherit, messages, plugins
 from pytest_paragate.run.items import ItemRunner, sendable
 from pytest_paragate.run.worker import Worker, lead_own_group
 
@@ -57,12 +57,30 @@ def forked(channel: Any) -> None:
         setup = messages.opened(channel.receive())
     except EOFError:  # there was no work for it after all
         return
-    inherit.become_worker(session.config, setup["workerinput"], crash_path=setup["crash_path"])
+    inherit.reopen_streams(session.config, setup["crash_path"])
+    inherit.mute_terminal(session.config, setup["crash_path"])
     worker = Worker(channel, {**setup, "environment": environment})
-    runner = ItemRunner(session, worker)
-    worker.serve(boot=_never, run_items=runner.run)
+    runner: ItemRunner | None = None
+
+    def run_items(message: messages.Message) -> None:
+        nonlocal runner
+        if runner is None:  # until then it is a worker for commands, which have nothing to do with pytest
+            inherit.become_worker(session.config, worker.setup["workerinput"])
+            runner = ItemRunner(session, worker)
+            _say_ready(worker)
+        runner.run(message)
+
+    worker.serve(boot=_never, run_items=run_items)
+    if runner is None:
+        worker.send({"say": "bye", "output": {}})
+        return
     runner.finish()
-    _say_goodbye(worker, session.config)
+    problem = None
+    try:
+        plugins.end(session)
+    except Exception as failure:
+        problem = f"{type(failure).__name__}: {failure}"
+    _say_goodbye(worker, session.config, problem)
 
 
 def booted(channel: Any) -> None:
@@ -75,17 +93,19 @@ def booted(channel: Any) -> None:
         inherit.redirect_stderr(setup["crash_path"])
     worker = Worker(channel, setup)
     worker.serve(boot=_boot)
-    worker.send({"say": "bye", "output": {}})
+    if not worker.has_said_goodbye:
+        worker.send({"say": "bye", "output": {}})
 
 
 def serve_session(session: pytest.Session) -> None:
     """The run loop of a booted worker's session."""
     worker = session.config.stash[BOOTED]
-    inherit.mute_terminal(session.config)
+    inherit.mute_terminal(session.config, worker.setup["crash_path"])
     runner = ItemRunner(session, worker)
+    _say_ready(worker)
     worker.take_up(runner.run)
     runner.finish()
-    _say_goodbye(worker, session.config)
+    inherit.mute_terminal(session.config)
 
 
 def _boot(worker: Worker) -> None:
@@ -111,6 +131,9 @@ def _boot(worker: Worker) -> None:
         config.pluginmanager.register(witness, "paragate-witness")
         status = config.hook.pytest_cmdline_main(config=config)
         worker.refuse_pending(f"the worker's own session ended with exit status {int(status)}{witness.said}")
+        if worker.has_session:
+            # Not before the end of the session, at which plugins fill in their output.
+            _say_goodbye(worker, config, witness.said.removeprefix(": ") or None)
     except BaseException as problem:
         worker.refuse_pending(f"the worker's session could not start: {type(problem).__name__}: {problem}")
 
@@ -124,9 +147,18 @@ class _Witness:
         self.said = f": {str(excrepr).strip().splitlines()[-1]}"
 
 
-def _say_goodbye(worker: Worker, config: pytest.Config) -> None:
+def _say_ready(worker: Worker) -> None:
+    """Say what this interpreter is, if somebody wants to know."""
+    if worker.setup["workerinput"]["paragate_reports"]:
+        from xdist.remote import getinfodict
+
+        worker.send({"say": "ready", "info": sendable(getinfodict())})
+
+
+def _say_goodbye(worker: Worker, config: pytest.Config, problem: str | None) -> None:
     output = sendable(getattr(config, "workeroutput", {}))
-    worker.send({"say": "bye", "output": output})
+    worker.has_said_goodbye = True
+    worker.send({"say": "bye", "output": output, "problem": problem})
 
 
 def _never(worker: Worker) -> None:
