@@ -7,7 +7,9 @@ just collected.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -30,8 +32,19 @@ _RELAYED_HOOKS = (
 
 # Plugins that seed numpy's generator themselves.
 _SEEDERS = ("randomly", "pytest_randomly")
-# Files that take what is said to nobody.
-_muted: list[Any] = []
+
+
+class _Nowhere(io.TextIOBase):
+    """Takes text, and needs no file descriptor."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+class _Kept(io.TextIOWrapper):
+    """Takes text for those who look for what a dead worker has said."""
 
 
 def leave_main_process(config: pytest.Config) -> None:
@@ -89,22 +102,19 @@ def redirect_stderr(crash_path: str) -> None:
     os.close(beneath)
 
 
-def mute_terminal(config: pytest.Config, path: str = os.devnull) -> None:
+def mute_terminal(config: pytest.Config, path: str | None = None) -> None:
     """Give the terminal reporter a writer that nobody sees, unless the worker dies and ``path`` is looked into."""
     # It stays registered: plugins ask it for a writer, and pytest-timeout hangs without one.
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:
         for name in _RELAYED_HOOKS:
             _remove(getattr(config.hook, name), terminal)
-        try:
-            file = open(path, "a", encoding="utf-8")  # noqa: SIM115
-        except OSError:  # on another machine there may be no such folder
-            file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-        before, terminal._tw._file, terminal._tw.hasmarkup = terminal._tw._file, file, False
-        if before in _muted:
-            _muted.remove(before)
+        before, terminal._tw._file, terminal._tw.hasmarkup = terminal._tw._file, _Nowhere(), False
+        if isinstance(before, _Kept):
             before.close()
-        _muted.append(file)
+        if path is not None:
+            with contextlib.suppress(OSError):  # on another machine there may be no such folder
+                terminal._tw._file = _Kept(open(path, "ab"), encoding="utf-8")  # noqa: SIM115
 
 
 def reopen_streams(config: pytest.Config, crash_path: str) -> None:

@@ -135,7 +135,10 @@ def _boot(worker: Worker) -> None:
             # Not before the end of the session, at which plugins fill in their output.
             _say_goodbye(worker, config, witness.said.removeprefix(": ") or None)
     except BaseException as problem:
-        worker.refuse_pending(f"the worker's session could not start: {type(problem).__name__}: {problem}")
+        why = f"{type(problem).__name__}: {problem}"
+        worker.refuse_pending(f"the worker's session could not start: {why}")
+        if worker.has_session:
+            _say_goodbye(worker, config, why)
 
 
 class _Witness:
