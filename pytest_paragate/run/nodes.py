@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_paragate.run import plugins
+
 if TYPE_CHECKING:
     from execnet.xspec import XSpec
 
-_REPORT_HOOKS = ("pytest_testnodeready", "pytest_xdist_node_collection_finished", "pytest_testnodedown")
+_READY_HOOKS = ("pytest_testnodeready", "pytest_xdist_node_collection_finished")
 
 
 class NodeGateway:
-    """What plugins ask of a node's gateway."""
+    """What plugins ask of a node's gateway. ``remote`` is what a worker on another interpreter says of that."""
 
     def __init__(self, worker_id: str) -> None:
         self.id = worker_id
@@ -38,14 +40,21 @@ class NodeGateway:
     def spec(self) -> XSpec:
         return _spec(self.id)
 
-    def _rinfo(self) -> SimpleNamespace:
+    def info(self) -> dict[str, Any]:
         """The interpreter at the far end; until it has said what it is, that of this process."""
-        remote = self.remote or {}
+        if self.remote is None:
+            from xdist.remote import getinfodict
+
+            self.remote = getinfodict()
+        return {**self.remote, "id": self.id, "spec": self.spec}
+
+    def _rinfo(self) -> SimpleNamespace:
+        info = self.info()
         return SimpleNamespace(
-            version_info=tuple(remote.get("version_info", sys.version_info)),
-            platform=remote.get("sysplatform", sys.platform),
-            executable=remote.get("executable", sys.executable),
-            cwd=remote.get("cwd", "."),
+            version_info=tuple(info["version_info"]),
+            platform=info["sysplatform"],
+            executable=info["executable"],
+            cwd=info["cwd"],
         )
 
 
@@ -62,9 +71,8 @@ class NodeManager:
 
 
 class Node:
-    """One worker. ``workeroutput`` is there once the worker has said goodbye, ``workerinfo`` once it is ready."""
+    """One worker. ``workeroutput`` is there once the worker has said goodbye."""
 
-    workerinfo: dict[str, Any]
     workeroutput: dict[str, Any]
 
     def __init__(self, manager: NodeManager, gateway: NodeGateway, workerinput: dict[str, Any]) -> None:
@@ -73,6 +81,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.gateway.id}>"
+
+    @property
+    def workerinfo(self) -> dict[str, Any]:
+        """Its interpreter, with which pytest heads a failure."""
+        return self.gateway.info()
 
 
 class CrashScheduling:
@@ -122,7 +135,7 @@ class Nodes:
             "testrunuid": self._uid,
             "mainargv": list(sys.argv),
             **self._private,
-            "paragate_reports": any(map(self._implements, _REPORT_HOOKS)),
+            "paragate_says_ready": any(map(self._implements, _READY_HOOKS)),
         }
         node = self._nodes[worker_id] = Node(self._manager, NodeGateway(worker_id), workerinput)
         if self._implements("pytest_xdist_newgateway"):
@@ -131,11 +144,10 @@ class Nodes:
             self._config.hook.pytest_configure_node(node=node)
         return node.workerinput
 
-    def ready(self, worker_id: str, info: Mapping[str, Any]) -> None:
-        """The worker has a collected session."""
+    def ready(self, worker_id: str, info: Mapping[str, Any] | None) -> None:
+        """The worker has a collected session. ``info`` describes its interpreter where that is another one."""
         node = self._nodes[worker_id]
         node.gateway.remote = info
-        node.workerinfo = {**info, "id": worker_id, "spec": node.gateway.spec}
         if self._implements("pytest_testnodeready"):
             self._config.hook.pytest_testnodeready(node=node)
         if self._implements("pytest_xdist_node_collection_finished"):
@@ -172,6 +184,7 @@ class Nodes:
             when="???",  # type: ignore[arg-type]  # what pytest-xdist says, since the phase is not known
         )
         self.mark(report, worker_id, index)
+        plugins.hear_rerunfailures_out(connections=len(self._nodes) - len(self._down))
         before = set(report.__dict__)
         self._config.hook.pytest_handlecrashitem(crashitem=item.nodeid, report=report, sched=scheduling)
         if scheduling.pending:

@@ -10,6 +10,8 @@ would write a second time what the main process writes, or end what the main pro
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,9 @@ import pytest
 
 # These write what they hear into files of their own process, whichever that is.
 _WRITES_WHERE_IT_RUNS = ("allure_pytest",)
+
+# How long a dead worker's last words to pytest-rerunfailures may take, seconds.
+_HEARD_OUT_S = 1.0
 
 
 def hears_reports(config: pytest.Config, plugin: object) -> bool:
@@ -75,6 +80,21 @@ def _connect_rerunfailures(config: pytest.Config) -> None:
     config.failures_db = plugin.ClientStatusDB(  # type: ignore[attr-defined]
         workerinput["sock_port"], workerinput["statusdb_token"]
     )
+
+
+def hear_rerunfailures_out(*, connections: int) -> None:
+    """Wait until pytest-rerunfailures in the main process has heard all that a dead worker said, ``connections`` left.
+
+    A worker does not wait for an answer when it says how often its test may run again, and then that test may crash.
+    """
+    if "pytest_rerunfailures" not in sys.modules:
+        return
+    give_up_at = time.monotonic() + _HEARD_OUT_S
+    while time.monotonic() < give_up_at:
+        listening = [thread for thread in threading.enumerate() if "run_connection" in thread.name]
+        if len(listening) <= connections:
+            return
+        time.sleep(0.001)
 
 
 def _coverage(config: pytest.Config) -> Any:

@@ -67,7 +67,8 @@ def forked(channel: Any) -> None:
         if runner is None:  # until then it is a worker for commands, which have nothing to do with pytest
             inherit.become_worker(session.config, worker.setup["workerinput"])
             runner = ItemRunner(session, worker)
-            _say_ready(worker)
+            if worker.setup["workerinput"]["paragate_says_ready"]:
+                worker.send({"say": "ready", "info": None})
         runner.run(message)
 
     worker.serve(boot=_never, run_items=run_items)
@@ -101,8 +102,10 @@ def serve_session(session: pytest.Session) -> None:
     """The run loop of a booted worker's session."""
     worker = session.config.stash[BOOTED]
     inherit.mute_terminal(session.config, worker.setup["crash_path"])
+    from xdist.remote import getinfodict
+
     runner = ItemRunner(session, worker)
-    _say_ready(worker)
+    worker.send({"say": "ready", "info": sendable(getinfodict())})
     worker.take_up(runner.run)
     runner.finish()
     inherit.mute_terminal(session.config)
@@ -148,14 +151,6 @@ class _Witness:
 
     def pytest_internalerror(self, excrepr: object) -> None:
         self.said = f": {str(excrepr).strip().splitlines()[-1]}"
-
-
-def _say_ready(worker: Worker) -> None:
-    """Say what this interpreter is, if somebody wants to know."""
-    if worker.setup["workerinput"]["paragate_reports"]:
-        from xdist.remote import getinfodict
-
-        worker.send({"say": "ready", "info": sendable(getinfodict())})
 
 
 def _say_goodbye(worker: Worker, config: pytest.Config, problem: str | None) -> None:

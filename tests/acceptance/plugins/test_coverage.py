@@ -43,9 +43,16 @@ def whole():
     yield
     pkg.core.at_the_end()
 """,
-    "test_a.py": "from pkg.core import first\ndef test_a(): assert first(True) == 1\ndef test_b(): assert first(False) == 2\n",
-    "test_b.py": "from pkg.core import second\ndef test_c(): assert second(True) == 'yes'\ndef test_d(tmp_path, "
-    "monkeypatch):\n    monkeypatch.chdir(tmp_path)\n",
+    "test_a.py": """
+from pkg.core import first
+def test_a(): assert first(True) == 1
+def test_b(): assert first(False) == 2
+""",
+    "test_b.py": """
+from pkg.core import second
+def test_c(): assert second(True) == 'yes'
+def test_d(tmp_path, monkeypatch): monkeypatch.chdir(tmp_path)
+""",
 }
 COV = ("-p", "pytest_cov", "--cov=pkg", "--cov-report=term", "--cov-report=json:cov.json")
 

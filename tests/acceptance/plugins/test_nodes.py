@@ -197,6 +197,7 @@ def test_who_asks_later_or_from_outside_the_project_gets_forks(project: Project)
 
 def test_a_library_that_cannot_be_forked_gets_fresh_interpreters(project: Project) -> None:
     library = "def isJVMStarted(): return True\n"
-    run = project.write({"conftest.py": "import jpype\n", "jpype.py": library, "test_it.py": "def test(): pass\n"}).run()
+    tests = "def test_it(): pass\n"
+    run = project.write({"conftest.py": "import jpype\n", "jpype.py": library, "test_it.py": tests}).run()
     assert run.status == 0, run.text
     assert "popen workers (jpype has started a Java machine in the main process)" in run.text
