@@ -1,6 +1,6 @@
 """What single plugins need in a forked worker, where they find themselves as they were in the main process.
 
-A worker on a fresh interpreter needs none of this: there, plugins learn from the beginning that they are in a worker.
+A worker on a fresh interpreter needs little of this: there, plugins learn from the beginning that they are in a worker.
 
 A plugin whose module or package implements ``pytest_testnodedown`` takes something from workers. It hears the reports
 of a forked worker too, and ``pytest_sessionfinish``, at which it fills ``config.workeroutput``. For all others these
@@ -20,6 +20,8 @@ import pytest
 # These write what they hear into files of their own process, whichever that is.
 _WRITES_WHERE_IT_RUNS = ("allure_pytest",)
 
+# Options at which something is removed when a session is configured: pytest's cache, allure-pytest's results.
+_CLEARS = ("cacheclear", "clean_alluredir")
 # How long a dead worker's last words to pytest-rerunfailures may take, seconds.
 _HEARD_OUT_S = 1.0
 
@@ -29,6 +31,13 @@ def hears_reports(config: pytest.Config, plugin: object) -> bool:
     home = _home(plugin)
     # The session counts failures, which fixtures may ask for.
     return isinstance(plugin, pytest.Session) or home in _WRITES_WHERE_IT_RUNS or home in _takers(config)
+
+
+def keep_from_clearing(config: pytest.Config) -> None:
+    """Before a fresh session is configured: what the run starts with is cleared already, and is being filled."""
+    for name in _CLEARS:
+        if hasattr(config.option, name):
+            setattr(config.option, name, False)
 
 
 def begin(config: pytest.Config) -> None:

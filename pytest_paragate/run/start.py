@@ -129,6 +129,7 @@ def _boot(worker: Worker) -> None:
             setup_config(config, None)
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])
         inherit.mark_as_worker(config, workerinput)
+        plugins.keep_from_clearing(config)
         config.stash[BOOTED] = worker
         witness = _Witness()
         config.pluginmanager.register(witness, "paragate-witness")

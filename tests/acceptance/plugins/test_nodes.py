@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,3 +202,21 @@ def test_a_library_that_cannot_be_forked_gets_fresh_interpreters(project: Projec
     run = project.write({"conftest.py": "import jpype\n", "jpype.py": library, "test_it.py": tests}).run()
     assert run.status == 0, run.text
     assert "popen workers (jpype has started a Java machine in the main process)" in run.text
+
+
+def test_a_late_worker_clears_nothing(project: Project, workers: str) -> None:
+    conftest = """
+import pytest, pytest_paragate as gate
+first = gate.command("echo first; exit 1", shell=True, agent="debugger")
+
+@gate.check(agent="refactorer", after="first")
+def later(pytestconfig):
+    pytestconfig.cache.set("key", "value")
+
+@gate.check(agent="debugger", after="later")
+def last(pytestconfig):
+    assert pytestconfig.cache.get("key", None) == "value"
+"""
+    run = project.write({"conftest.py": conftest}).run(workers, "--cache-clear")
+    assert run.outcomes() == {"first": "failed", "later": "passed", "last": "passed"}
+    assert "first" in Path(run.check("first")["log"]).read_text()
