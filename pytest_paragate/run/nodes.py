@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_paragate.run import plugins
+from pytest_paragate.run import benchmarks, plugins
 
 if TYPE_CHECKING:
     from execnet.xspec import XSpec
@@ -135,6 +135,7 @@ class Nodes:
             "testrunuid": self._uid,
             "mainargv": list(sys.argv),
             **self._private,
+            benchmarks.INPUT: benchmarks.are_measured(self._config),
             "paragate_says_ready": any(map(self._implements, _READY_HOOKS)),
         }
         node = self._nodes[worker_id] = Node(self._manager, NodeGateway(worker_id), workerinput)
@@ -159,6 +160,7 @@ class Nodes:
         node = self._nodes.get(worker_id)
         if node is not None:
             node.workeroutput = dict(output)
+            benchmarks.take_over(self._config, output)
 
     def ended(self, worker_id: str, how: str) -> None:
         """The worker's process is gone."""
@@ -194,9 +196,13 @@ class Nodes:
         return False
 
     def close(self) -> None:
-        """The run is over. Who counts on an answer of each of ``-n`` workers must know how many there were."""
-        if getattr(self._config.option, "numprocesses", None):
-            self._config.option.numprocesses = max(1, len(self._nodes))
+        """The run is over, and those who need an answer of each of ``-n`` workers learn how many there have been.
+
+        syrupy would delete the snapshots of a worker that died, and looks for missing answers beyond one worker only.
+        """
+        if self._nodes and hasattr(self._config.option, "numprocesses"):
+            have_all_answered = all(hasattr(node, "workeroutput") for node in self._nodes.values())
+            self._config.option.numprocesses = max(1 if have_all_answered else 2, len(self._nodes))
 
     # what reports are told
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from pytest_paragate.run import benchmarks
+
 # These write what they hear into files of their own process, whichever that is.
 _WRITES_WHERE_IT_RUNS = ("allure_pytest",)
 
@@ -52,6 +54,7 @@ def end(session: pytest.Session) -> None:
     config = session.config
     output = config.workeroutput  # type: ignore[attr-defined]
     _save_coverage(config)
+    benchmarks.hand_over(config)
     status = pytest.ExitCode.TESTS_FAILED if session.testsfailed else pytest.ExitCode.OK
     session.exitstatus = status
     output.update(exitstatus=int(status), shouldfail=session.shouldfail, shouldstop=session.shouldstop)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_paragate.run import inherit, messages, plugins
+from pytest_paragate.run import benchmarks, inherit, messages, plugins
 from pytest_paragate.run.items import ItemRunner, sendable
 from pytest_paragate.run.worker import Worker, lead_own_group
 
@@ -108,6 +108,7 @@ def serve_session(session: pytest.Session) -> None:
     worker.send({"say": "ready", "info": sendable(getinfodict())})
     worker.take_up(runner.run)
     runner.finish()
+    benchmarks.hand_over(session.config)
     inherit.mute_terminal(session.config)
 
 
@@ -130,6 +131,7 @@ def _boot(worker: Worker) -> None:
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])
         inherit.mark_as_worker(config, workerinput)
         plugins.keep_from_clearing(config)
+        benchmarks.before_configure(config)
         config.stash[BOOTED] = worker
         witness = _Witness()
         config.pluginmanager.register(witness, "paragate-witness")
@@ -146,9 +148,12 @@ def _boot(worker: Worker) -> None:
 
 
 class _Witness:
-    """Hears why a booted session fails before it can run anything."""
+    """Sees how a booted session begins, and hears why it fails before it can run anything."""
 
     said = ""
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        benchmarks.after_configure(session.config)
 
     def pytest_internalerror(self, excrepr: object) -> None:
         self.said = f": {str(excrepr).strip().splitlines()[-1]}"
