@@ -159,6 +159,6 @@ def _remove(hook: Any, plugin: object) -> None:
 
 def _reseed_numpy(config: pytest.Config) -> None:
     # The standard library reseeds itself after a fork; numpy's global state would be the same in every worker.
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and not any(map(config.pluginmanager.hasplugin, _SEEDERS)):
-        numpy.random.seed()
+    generators = sys.modules.get("numpy.random")
+    if generators is not None and not any(map(config.pluginmanager.hasplugin, _SEEDERS)):
+        generators.seed()

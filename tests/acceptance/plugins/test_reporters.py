@@ -56,7 +56,9 @@ class Runs:
         return self._project.start_pytest(*args).finish().text
 
     def gate(self, *args: str) -> str:
-        return self._project.run(*args, *self._options).text
+        run = self._project.run(*args, *self._options)
+        assert run.status == 1, run.text  # for the tests that fail, and no internal error
+        return run.text
 
 
 @pytest.fixture(params=[("-n2",), ()], ids=["n2", "one"])

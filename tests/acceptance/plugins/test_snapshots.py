@@ -65,6 +65,15 @@ def test_an_unused_snapshot_alone_fails_the_run(project: Project, options: tuple
     run = project.run(*options)
     assert run.status == 1
     assert "7 snapshots passed. 1 snapshot unused." in summary(run.text)
+    # Also when it belongs to a test that there still is, and that has run.
+    project.write({"test_a.py": TESTS.replace('assert "two" == snapshot', "pass")})
+    run = project.run(*options)
+    assert run.status == 1
+    assert "7 snapshots passed. 1 snapshot unused." in summary(run.text)
+    # But not when that test was skipped.
+    project.write({"test_a.py": TESTS.replace('assert "one" == snapshot', "pytest.skip()")})
+    run = project.run(*options)
+    assert (run.status, summary(run.text)) == (0, "6 snapshots passed."), run.text
 
 
 def test_one_test_on_two_slots_is_told_from_a_lost_worker(project: Project, options: tuple[str, ...]) -> None:
