@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pytest_paragate.run.nodes import Nodes
 from pytest_paragate.verdict import Verdict, WorkerRecord
+
+if TYPE_CHECKING:
+    from pytest_paragate.run.nodes import Nodes
 
 
 class Audience(Protocol):

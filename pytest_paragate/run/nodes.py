@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_paragate.run import benchmarks, plugins
-
 if TYPE_CHECKING:
     from execnet.xspec import XSpec
 
@@ -127,6 +125,8 @@ class Nodes:
 
     def join(self, worker_id: str) -> dict[str, Any]:
         """The worker gets its first item: everything that plugins and we tell it before."""
+        from pytest_paragate.run import benchmarks
+
         if not self._nodes and self._implements("pytest_xdist_setupnodes"):
             self._config.hook.pytest_xdist_setupnodes(config=self._config, specs=self._manager.specs)
         workerinput = {
@@ -159,6 +159,8 @@ class Nodes:
         """The worker has torn everything down, and this is what plugins left there for their like here."""
         node = self._nodes.get(worker_id)
         if node is not None:
+            from pytest_paragate.run import benchmarks
+
             node.workeroutput = dict(output)
             benchmarks.take_over(self._config, output)
 
@@ -176,6 +178,8 @@ class Nodes:
         """A test took its worker with it: whether a plugin wants it to run again, and has been told how it ended."""
         if not self._implements("pytest_handlecrashitem"):
             return False
+        from pytest_paragate.run import plugins
+
         item, scheduling = self._session.items[index], CrashScheduling(self._config)
         report = pytest.TestReport(
             nodeid=item.nodeid,
