@@ -20,12 +20,13 @@ from pytest_paragate import speedup
 from pytest_paragate.collect import COLLECTING, Collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.history import History
-from pytest_paragate.model import Check
+from pytest_paragate.model import DEFAULT_AGENT, Check
 from pytest_paragate.plan import Plan, make_plan
 from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher
 from pytest_paragate.run.loop import Loop
 from pytest_paragate.run.messages import Message
+from pytest_paragate.run.nodes import Nodes
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings
 from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
@@ -95,7 +96,8 @@ class Gate:
         """Run the plan; never raises for anything that a check does."""
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
         self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
-        audience = _LateDelivery(self.session, self.plan, self.header)
+        nodes = self._nodes()
+        audience = _LateDelivery(self.session, self.plan, self.header, nodes)
         loop = Loop(
             self.plan,
             Schedule(self.plan),
@@ -108,10 +110,12 @@ class Gate:
                 crash_path=self._folders.crash_path,
                 journal_path=self._folders.journal_path,
                 basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
+                nodes=nodes,
             ),
             started_at=started_at,
         )
         outcome = loop.run()
+        nodes.close()
         self._folders.end_run()
         self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
@@ -126,25 +130,19 @@ class Gate:
         factory = getattr(self.config, "_tmp_path_factory", None)
         return Path(factory.getbasetemp()) if factory is not None else Path(tempfile.mkdtemp(prefix="paragate-"))
 
+    def _nodes(self) -> Nodes:
+        return Nodes(
+            self.session,
+            slots=sum(self.plan.slots.values()),
+            testrunuid=self.settings.testrunuid or uuid.uuid4().hex,
+            is_distributed=self.plan.slots.get(DEFAULT_AGENT, 1) > 1 or self.settings.numprocesses is not None,
+            private={"paragate_collecting": self.config.stash[COLLECTING].for_worker()},
+        )
+
     def _launcher(self) -> Launcher:
-        uid = self.settings.testrunuid or uuid.uuid4().hex
-
-        def workerinput(worker: str, slot: str) -> Message:
-            return {
-                "workerinput": {
-                    "workerid": worker,
-                    "workercount": sum(self.plan.slots.values()),
-                    "testrunuid": uid,
-                    "mainargv": list(sys.argv),
-                    "paragate_collecting": self.config.stash[COLLECTING].for_worker(),
-                }
-            }
-
         gateways = self.settings.gateways
-        if self._forks is not None:
-            self._forks.introduce = workerinput
-            if gateways is None:
-                return self._forks
+        if self._forks is not None and gateways is None:
+            return self._forks
         from pytest_paragate.run.popen import MixedLauncher, PopenLauncher
         from pytest_paragate.specs import Gateways
 
@@ -157,9 +155,8 @@ class Gate:
             "sys_path": list(sys.path),
         }
 
-        def setup(worker: str, slot: str) -> Message:
-            known = {**self._folders.for_worker(worker), "streams": self.settings.streams_output}
-            return {**known, **fresh, **workerinput(worker, slot)}
+        def setup(worker: str) -> Message:
+            return {**self._folders.for_worker(worker), "streams": self.settings.streams_output, **fresh}
 
         nodeids = [check.nodeid for check in self.plan.checks]
         popen = PopenLauncher(
@@ -225,14 +222,14 @@ def _outcome(
 class _LateDelivery:
     """The delivery, imported with the first news: until then nothing stands between a plan and its first start."""
 
-    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str]) -> None:
-        self._session, self._plan, self._header = session, plan, header
+    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes) -> None:
+        self._session, self._plan, self._header, self._nodes = session, plan, header, nodes
 
     @functools.cached_property
     def _delivery(self) -> Audience:
         from pytest_paragate.report.delivery import Delivery
 
-        return Delivery(self._session, self._plan, self._header)
+        return Delivery(self._session, self._plan, self._header, self._nodes)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._delivery, name)

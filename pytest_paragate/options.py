@@ -75,6 +75,12 @@ def is_on(config: pytest.Config) -> bool:
     return bool(config.getoption("paragate", False) or config.getoption("paragate_plan", False))
 
 
+def is_on_early(early_config: pytest.Config) -> bool:
+    """The same before conftest files are loaded, which may still fail."""
+    given = early_config.known_args_namespace
+    return bool(getattr(given, "paragate", False) or getattr(given, "paragate_plan", False))
+
+
 def forget_old_report(early_config: pytest.Config) -> None:
     """Remove the report of an earlier run, which must not be taken for this one's however early this one fails."""
     given = early_config.known_args_namespace

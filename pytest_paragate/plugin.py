@@ -43,11 +43,27 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspec)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     from pytest_paragate import options
 
+    if not options.is_on_early(early_config):
+        return (yield)
     options.forget_old_report(early_config)
+    from pytest_paragate import beginning
+
+    with beginning.of_run(early_config):
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    from pytest_paragate import options
+
+    if options.is_on(config):
+        from pytest_paragate import beginning
+
+        beginning.show_distribution(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +84,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # pytest-xdist's own session must not take over; its options keep their meaning.
     config.pluginmanager.set_blocked("dsession")
     config.pluginmanager.set_blocked("terminaldistreporter")
+    if not any(map(config.pluginmanager.hasplugin, ("xdist", "xdist.plugin"))):
+        from pytest_paragate.run import worker_fixtures
+
+        config.pluginmanager.register(worker_fixtures, "paragate-worker-fixtures")
     collecting = Collecting(config, agents=found.known_agents, timeout_s=found.timeout_s, dist=found.dist)
     config.stash[COLLECTING] = collecting
     config.pluginmanager.register(CollectionHooks(collecting), "paragate-collection")

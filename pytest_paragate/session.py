@@ -8,10 +8,12 @@ import queue
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_paragate import beginning
 from pytest_paragate.collect import collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.model import DEFAULT_AGENT, ParagateError
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 
 # Threads that other plugins leave idle in the main process: they hold nothing that a forked worker could miss.
 _IDLE_THREADS = ("rerunfailures", "paragate")
+
+# What cannot go on in a copy of its process: threads that Python does not know of, and devices that are in use.
+_UNFORKABLE: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("jpype", lambda jpype: jpype.isJVMStarted(), "jpype has started a Java machine in the main process"),
+    ("torch", lambda torch: torch.cuda.is_initialized(), "torch uses CUDA in the main process"),
+)
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -47,7 +55,7 @@ class GateSession:
         self._config = session.config
         self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
         self.result: GateResult | None = None
-        obstacle = _fork_obstacle(settings)
+        obstacle = _fork_obstacle(settings, self._config)
         inbox: Inbox = queue.SimpleQueue()
         numbers = itertools.count()
         forks = None
@@ -185,14 +193,35 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
         sys.stderr.write(f"\nERROR: {problem}\n")
 
 
-def _fork_obstacle(settings: Settings) -> str | None:
+def _fork_obstacle(settings: Settings, config: pytest.Config) -> str | None:
     """Why workers cannot be forked, empty where the user does not want it; None when they can."""
+    early_reader = beginning.early_reader(config)
     if settings.workers == "popen":
         return ""
     if not sys.platform.startswith("linux"):
         return f"fork workers need Linux, not {sys.platform}"
-    foreign = _foreign_thread()
-    return f"{foreign} is running in the main process" if foreign and settings.workers == "auto" else None
+    if settings.workers == "fork":
+        return None
+    if foreign := _foreign_thread():
+        return f"{foreign} is running in the main process"
+    if early_reader:
+        return f"{early_reader} asks for its worker's name before there are workers"
+    return _unforkable_library()
+
+
+def _unforkable_library() -> str | None:
+    """A library in a state in this process that a forked one could not use, in words."""
+    for name, asks, words in _UNFORKABLE:
+        module = sys.modules.get(name)
+        if module is None:
+            continue
+        try:
+            is_running = asks(module)
+        except Exception:  # another version of it
+            continue
+        if is_running:
+            return words
+    return None
 
 
 def _foreign_thread() -> str | None:

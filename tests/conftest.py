@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,6 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[1]
 
 
-def _is_loaded_by_itself() -> bool:
-    declared = any(point.name == "paragate" for point in entry_points(group="pytest11"))
-    return declared and not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-
-
 @pytest.fixture(autouse=True)
 def _plugin_in_pytester(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "pytester" not in request.fixturenames:
@@ -25,9 +19,10 @@ def _plugin_in_pytester(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     request.getfixturevalue("pytester")  # it clears the environment first
     for variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(variable, raising=False)
-    # Hypothesis' plugin imports all of hypothesis at the end of every inner run, which takes longer than the run.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
-    if not _is_loaded_by_itself():
-        monkeypatch.setenv("PYTEST_PLUGINS", "pytest_paragate.plugin")
-        path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(part for part in path if part))
+    # Nothing else that happens to be installed: plugins that tests/plugins needs, or hypothesis, which alone takes
+    # longer to import than most inner runs.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_paragate.plugin")
+    path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(part for part in path if part))

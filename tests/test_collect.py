@@ -618,7 +618,8 @@ raise SystemExit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]], pl
 def test_without_the_option_nothing_heavy_is_imported(pytester: pytest.Pytester, on: bool) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile("def test_it(): pass")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_PLUGINS"}
+    ours = ("PYTEST_PLUGINS", "PYTEST_ADDOPTS")
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     command = [sys.executable, "-c", OFF, *(["--paragate", "--co"] if on else [])]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)

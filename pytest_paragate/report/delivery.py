@@ -13,6 +13,7 @@ from pytest_paragate.plan import Plan
 from pytest_paragate.report import plain, pytest_reports
 from pytest_paragate.report.text import can_show_unicode, neutral
 from pytest_paragate.run.audience import Reports
+from pytest_paragate.run.nodes import Nodes
 from pytest_paragate.verdict import Outcome, Verdict
 
 # What was not run is no news to those who remember for the next run what failed: a cancelled check that failed earlier
@@ -26,14 +27,17 @@ _NOT_TOLD: Mapping[Outcome, Sequence[str]] = {
 class Delivery:
     """Tells pytest's hooks what the loop says: the loop's audience."""
 
-    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str]) -> None:
-        self._session, self._plan, self._header = session, plan, header
+    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes) -> None:
+        self._session, self._plan, self._header, self._nodes = session, plan, header, nodes
         self._config = session.config
         self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
         self._prints_lines = self._terminal is not None and self._config.get_verbosity() >= 0
         if self._terminal is not None and plan.slots.get(DEFAULT_AGENT, 1) > 1:
             # As pytest-xdist does: tests of several files take turns, and each change would be a line of its own.
             self._terminal.showfspath = False
+        # With a worker's name in front of every result, the line that says what starts would only come twice.
+        is_twice = [self._terminal] if self._terminal is not None and nodes.is_distributed else []
+        self._logstart = self._config.pluginmanager.subset_hook_caller("pytest_runtest_logstart", is_twice)
         self._partial: dict[tuple[int, str], bytes] = {}
         # Lines of checks that were told together: each write to the terminal is a system call.
         self._lines: list[str] = []
@@ -53,10 +57,9 @@ class Delivery:
         self._end_output(index)
         if not check.is_marked:
             self.told()
-            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            self._logstart(nodeid=item.nodeid, location=item.location)
         for report in made:
-            if verdict.worker is not None:
-                report.__dict__["worker_id"] = verdict.worker
+            self._nodes.mark(report, verdict.worker, index)
             logreport(report=report)
         if not check.is_marked:
             hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -141,4 +144,6 @@ class Delivery:
         )
 
     def late_report(self, report: Mapping[str, Any]) -> None:
-        self._config.hook.pytest_runtest_logreport(report=pytest_reports.revived(self._config, report))
+        revived = pytest_reports.revived(self._config, report)
+        self._nodes.mark(revived, report["worker_id"], None)
+        self._config.hook.pytest_runtest_logreport(report=revived)

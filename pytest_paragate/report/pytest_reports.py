@@ -113,9 +113,11 @@ def of_phases(
     """pytest's own reports of a function check or test, put right where the verdict knows more than they do."""
     if not reports:
         return of_command(item, check, verdict)
-    carrier = next((report for report in reports if report.outcome != "passed"), None)
+    # A try that was repeated (pytest-rerunfailures) says nothing about the verdict.
+    last = [report for report in reports if report.outcome in ("passed", "failed", "skipped")] or list(reports)
+    carrier = next((report for report in last if report.outcome != "passed"), None)
     if carrier is None:
-        carrier = next((report for report in reports if report.when == "call"), reports[0])
+        carrier = next((report for report in last if report.when == "call"), last[0])
     wanted = report_outcome(verdict)
     if carrier.outcome != wanted:
         own = _report(item, check, verdict)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_paragate.run import benchmarks
+
 # How many node ids a sentence names.
 _MOST_NAMED = 3
 
@@ -16,6 +18,9 @@ class Witness:
     def __init__(self) -> None:
         self.said = ""
         self._uncollected: dict[str, str] = {}  # node id of a collector -> why nothing came of it
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        benchmarks.after_configure(session.config)
 
     def pytest_internalerror(self, excrepr: object) -> None:
         self.said = f": {str(excrepr).strip().splitlines()[-1]}"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from pytest_paragate.verdict import Verdict, WorkerRecord
+
+if TYPE_CHECKING:
+    from pytest_paragate.run.nodes import Nodes
 
 Reports: TypeAlias = Sequence[Mapping[str, Any]] | Sequence[float]
 """What pytest says of an item: its reports, serialised. Of one that passed and of which nothing else is to be said,
@@ -59,3 +62,4 @@ class LoopSettings(NamedTuple):
     crash_path: Callable[[str], str]
     journal_path: Callable[[str], str]
     basetemp: Callable[[str], str]
+    nodes: Nodes

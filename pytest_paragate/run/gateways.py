@@ -85,8 +85,8 @@ class WorkerHandle(Protocol):
         """Whether a signal has stopped the process."""
 
 
-Setup = Callable[[str, str], Message]
-"""Everything that a worker must know, by its id and slot."""
+Setup = Callable[[str], Message]
+"""What a worker is told before its first work, by its id."""
 
 
 class Launcher(Protocol):
@@ -237,13 +237,12 @@ class ForkLauncher:
     """Workers forked from a zygote; each pair of pipes is wrapped in an execnet gateway.
 
     The first one is forked at once: some slot will have work, and until it is known which, both sides prepare.
-    ``basics`` is what a worker can be told then, by its id; ``introduce`` is the rest, known before the first launch.
+    ``basics`` is what a worker is told then, by its id.
     """
 
-    def __init__(self, zygote: Zygote, inbox: Inbox, basics: Callable[[str], Message], numbers: Iterator[int]) -> None:
+    def __init__(self, zygote: Zygote, inbox: Inbox, basics: Setup, numbers: Iterator[int]) -> None:
         import execnet
 
-        self.introduce: Setup | None = None
         self._numbers = numbers
         self._zygote, self._inbox, self._basics = zygote, inbox, basics
         self._group = execnet.Group()
@@ -259,9 +258,7 @@ class ForkLauncher:
         self._first: ForkWorker | None = self._fork()
 
     def launch(self, slot: str) -> ForkWorker:
-        assert self.introduce is not None
         worker, self._first = self._first or self._fork(), None
-        worker.send(self.introduce(worker.id, slot))
         return worker
 
     def _fork(self) -> ForkWorker:

@@ -47,10 +47,6 @@ def settle(setup: Message) -> Message:
         sys_path = [here, *(entry for entry in sys.path if entry not in ("", here))]
     else:
         sys_path = [moved if os.path.exists(moved := _moved(entry, moves)) else entry for entry in setup["sys_path"]]
-    workerinput = dict(setup["workerinput"])
-    collecting = dict(workerinput["paragate_collecting"])
-    workerinput["paragate_collecting"] = collecting
-    collecting["added"] = [_moved(path, moves) for path in collecting["added"]]
     return {
         **setup,
         "moves": moves,
@@ -58,7 +54,6 @@ def settle(setup: Message) -> Message:
         "folder": here,
         "args": [_moved_argument(argument, moves) for argument in setup["args"]],
         "collect_args": [_moved(argument, moves) for argument in setup["collect_args"]],
-        "workerinput": workerinput,
         "environment": _environment(setup),
     }
 
@@ -80,6 +75,9 @@ class GuestWorker(Worker):
             for order in (message, *message.get("orders", ())):
                 if "cwd" in order:
                     order["cwd"] = _moved(order["cwd"], self.setup["moves"])
+            if "workerinput" in message:
+                collecting = message["workerinput"]["paragate_collecting"]
+                collecting["added"] = [_moved(path, self.setup["moves"]) for path in collecting["added"]]
             if "basetemp" in message and self.setup.get("sends_files"):
                 message["basetemp"] = ""  # the controller's; pytest makes one here as it does by itself
         super()._receive(message)

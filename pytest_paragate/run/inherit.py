@@ -7,7 +7,9 @@ just collected.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pytest_paragate.run import plugins
 
 # Hooks that reporters of the main process implement; in a worker they would write everything twice.
 _RELAYED_HOOKS = (
@@ -26,6 +30,23 @@ _RELAYED_HOOKS = (
 )
 
 
+# Plugins that seed numpy's generator themselves.
+_SEEDERS = ("randomly", "pytest_randomly")
+
+
+class _Nowhere(io.TextIOBase):
+    """Takes text, and needs no file descriptor."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+class _Kept(io.TextIOWrapper):
+    """Takes text for those who look for what a dead worker has said."""
+
+
 def leave_main_process(config: pytest.Config) -> None:
     """Let go of what belongs to the main process; runs as soon as this copy of it is forked."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,12 +54,22 @@ def leave_main_process(config: pytest.Config) -> None:
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
     mute_terminal(config)
-    _silence_reporters(config.pluginmanager)
+    _silence_reporters(config)
     _reseed_numpy(config)
 
 
+def become_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
+    """Be the worker that ``workerinput`` says."""
+    mark_as_worker(config, workerinput)
+    # The main process distributes; a worker does not.
+    for name, value in {"dist": "no", "distload": False, "numprocesses": None, "maxprocesses": None}.items():
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
+    plugins.begin(config)
+
+
 def save_coverage() -> None:
-    """Save what coverage measured in this process, beside the main process's data, which combines it at the end."""
+    """Save what coverage measured without pytest-cov, beside the main process's data, which combines it at the end."""
     coverage = sys.modules.get("coverage")
     measuring = coverage.Coverage.current() if coverage is not None else None
     if measuring is not None:
@@ -74,12 +105,19 @@ def redirect_stderr(crash_path: str) -> None:
     os.close(beneath)
 
 
-def mute_terminal(config: pytest.Config) -> None:
-    """Give the terminal reporter a writer nobody sees."""
+def mute_terminal(config: pytest.Config, path: str | None = None) -> None:
+    """Give the terminal reporter a writer that nobody sees, unless the worker dies and ``path`` is looked into."""
     # It stays registered: plugins ask it for a writer, and pytest-timeout hangs without one.
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:
-        terminal._tw._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        for name in _RELAYED_HOOKS:
+            _remove(getattr(config.hook, name), terminal)
+        before, terminal._tw._file, terminal._tw.hasmarkup = terminal._tw._file, _Nowhere(), False
+        if isinstance(before, _Kept):
+            before.close()
+        if path is not None:
+            with contextlib.suppress(OSError):  # on another machine there may be no such folder
+                terminal._tw._file = _Kept(open(path, "ab"), encoding="utf-8")  # noqa: SIM115
 
 
 def reopen_streams(config: pytest.Config, crash_path: str) -> None:
@@ -112,15 +150,21 @@ def _faulthandler_descriptors(config: pytest.Config) -> Iterable[int]:
             yield descriptor
 
 
-def _silence_reporters(pluginmanager: pytest.PytestPluginManager) -> None:
+def _silence_reporters(config: pytest.Config) -> None:
     for name in _RELAYED_HOOKS:
-        hook = getattr(pluginmanager.hook, name)
+        hook = getattr(config.hook, name)
         for implementation in list(hook.get_hookimpls()):
-            hook._remove_plugin(implementation.plugin)
+            if not plugins.hears_reports(config, implementation.plugin):
+                _remove(hook, implementation.plugin)
+
+
+def _remove(hook: Any, plugin: object) -> None:
+    if any(implementation.plugin is plugin for implementation in hook.get_hookimpls()):
+        hook._remove_plugin(plugin)
 
 
 def _reseed_numpy(config: pytest.Config) -> None:
     # The standard library reseeds itself after a fork; numpy's global state would be the same in every worker.
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and not config.pluginmanager.hasplugin("randomly"):
-        numpy.random.seed()
+    generators = sys.modules.get("numpy.random")
+    if generators is not None and not any(map(config.pluginmanager.hasplugin, _SEEDERS)):
+        generators.seed()

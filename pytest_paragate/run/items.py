@@ -221,9 +221,10 @@ class ItemRunner:
         else:
             done.reports = [self._serialised(report) for report in self._reports]
             self._worker.news("item", index, packed(vars(done)))
-        if self._session.shouldstop or self._session.shouldfail:
+        wants_stop = bool(self._session.shouldstop or self._session.shouldfail)
+        if wants_stop:
             self._pass_on_stop()
-        return not done.stopped and done.ended_session is None
+        return not (done.stopped or done.ended_session or wants_stop)
 
     def _phases(self) -> list[float] | None:
         """The times of the three phases of an item, if that is all that its reports say."""

@@ -94,6 +94,7 @@ class Loop:
     ) -> None:
         self._plan, self._schedule, self._launcher, self._inbox = plan, schedule, launcher, inbox
         self._audience, self._settings, self._started_at = audience, settings, started_at
+        self._nodes = settings.nodes
         self._seats: dict[Slot, _Seat] = {}
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
@@ -198,6 +199,8 @@ class Loop:
         if first.kind == "command":
             self._send_commands(seat, seat.worker, checks)
         else:
+            if not seat.has_items:
+                seat.worker.send(messages.node(self._nodes.join(seat.worker.id)))
             seat.has_items = True
             seat.has_tests = seat.has_tests or first.kind == "test"
             order = messages.items(
@@ -242,8 +245,15 @@ class Loop:
 
     def _hear(self, worker_id: str, message: Message) -> None:
         self._read(worker_id)
-        if message["say"] == "output":
+        say = message["say"]
+        if say == "output":
             self._audience.output(message["index"], message["stream"], message["data"])
+        elif say == "ready":
+            self._nodes.ready(worker_id, messages.unpacked(message["info"]))
+        elif say == "bye":
+            self._nodes.goodbye(worker_id, messages.unpacked(message["output"]))
+            if message.get("problem"):
+                self._result.problems.append(f"error at the end of worker {worker_id}: {message['problem']}")
         elif "lines" in message:
             for news in loaded(message["lines"].rstrip("\n").encode()):
                 self._learn(worker_id, news)
@@ -268,7 +278,7 @@ class Loop:
         if kind == "warning":
             self._audience.warning(messages.unpacked(news[1]))
         elif kind == "late":
-            report = messages.unpacked(news[1])
+            report = {**messages.unpacked(news[1]), "worker_id": worker_id}
             self._audience.late_report(report)
             problem = ending.crash_message(report)
             self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
@@ -493,6 +503,7 @@ class Loop:
     def _worker_ended(self, event: Ended) -> None:
         self._read(event.worker)
         self._journals[event.worker].close()
+        self._nodes.ended(event.worker, event.why or ending.status_text(event.status or 0))
         if self._leaving.pop(event.worker, None) is not None:
             if event.status not in (0, None, -signal.SIGKILL):
                 text = ending.status_text(event.status)
@@ -523,6 +534,11 @@ class Loop:
     def _blame(self, seat: _Seat, event: Ended) -> None:
         """The worker died: blame the item that ran, give back those that had not begun."""
         index = seat.current if seat.current is not None else seat.pending[0]
+        has_crashed = seat.order is None and seat.current is not None and event.why is None and not self._is_stopped
+        if has_crashed and self._is_item(index) and self._nodes.wants_rerun(event.worker, index):
+            seat.forget_item()
+            self._give_back(seat, list(seat.pending))
+            return
         began_at = seat.began_at
         verdict = verdicts.of_death(
             self._plan.checks[index],

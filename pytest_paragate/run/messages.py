@@ -9,6 +9,7 @@ do
 command      run one command: ``index``, and where the worker has no copy of the plan ``name, argv, cwd, env, shell,
              timeout_s, grace_s, leaks``
 commands     run these short ones, one after another: ``indices``, and ``orders`` as above where there is no copy
+node         items will follow, and this is ``config.workerinput`` for them: ``workerinput``
 items        run collected items in order: ``indices, basetemp``, and where they are not the defaults ``nodeids,
              is_check, results, grace_s, leaks``
 stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
@@ -127,6 +128,11 @@ def items(
             "leaks": first.leaks,
         }
     return message
+
+
+def node(workerinput: Message) -> Message:
+    """Items will follow: what plugins and fixtures find in ``config.workerinput``."""
+    return {"do": "node", "workerinput": workerinput}
 
 
 def stop(index: int, *, kill: bool, ends_run: bool) -> Message:

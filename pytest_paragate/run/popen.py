@@ -191,7 +191,7 @@ class PopenLauncher:
 
     def _start(self, worker: PopenWorker, slot: str, spec: GatewaySpec | None) -> None:
         where = f" ({spec.text})" if spec is not None else ""
-        setup = self._setup(worker.id, slot)
+        setup = self._setup(worker.id)
         try:
             way = self._make_gateway(slot)
             if way is not None or spec is not None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_paragate.collect import check_of
-from pytest_paragate.run import inherit, messages, relay
+from pytest_paragate.run import benchmarks, inherit, messages, plugins, relay
 from pytest_paragate.run.items import ItemRunner
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import Worker, lead_own_group
@@ -65,16 +65,34 @@ def forked(channel: Any) -> None:
     try:
         setup = messages.opened(channel.receive())
         inherit.reopen_streams(session.config, setup["crash_path"])
+        inherit.mute_terminal(session.config, setup["crash_path"])
         worker = Worker(channel, {**setup, "environment": environment}, order_of=order_of)
         runner = ItemRunner(session, worker)
-        introduction = messages.opened(channel.receive())
     except EOFError:  # there was no work for it after all
         return
-    inherit.mark_as_worker(session.config, introduction["workerinput"])
-    relay.relay(session.config, worker)
-    worker.serve(boot=_never, run_items=runner.run)
+    has_joined = False
+
+    def run_items(message: Message) -> None:
+        nonlocal has_joined
+        if not has_joined:  # until then it is a worker for commands, which have nothing to do with pytest
+            has_joined = True
+            inherit.become_worker(session.config, worker.setup["workerinput"])
+            relay.relay(session.config, worker)
+            if worker.setup["workerinput"]["paragate_says_ready"]:
+                worker.send({"say": "ready", "info": None})
+        runner.run(message)
+
+    worker.serve(boot=_never, run_items=run_items)
+    if not has_joined:
+        worker.send({"say": "bye", "output": {}})
+        return
     runner.finish()
-    _say_goodbye(worker, session.config)
+    problem = None
+    try:
+        plugins.end(session)
+    except Exception as failure:
+        problem = f"{type(failure).__name__}: {failure}"
+    _say_goodbye(worker, session.config, problem)
 
 
 def booted(channel: Any) -> None:
@@ -98,9 +116,11 @@ def booted(channel: Any) -> None:
     worker = make_worker(channel, setup)
     worker.serve(boot=lambda worker: failures.append(_boot(worker)))
     worker.tell()
+    if worker.has_said_goodbye:
+        return
     if why := next(iter(failures), None):
         worker.send({"say": "bye", "output": {}, "why": why})
-    elif not failures:  # there was no session, which would have said it
+    else:
         worker.send({"say": "bye", "output": {}})
 
 
@@ -108,17 +128,21 @@ def serve_session(session: pytest.Session) -> None:
     """The run loop of a booted worker's session."""
     config = session.config
     worker = config.stash[BOOTED]
-    inherit.mute_terminal(config)
+    inherit.mute_terminal(config, worker.setup["crash_path"])
+    from xdist.remote import getinfodict
+
     runner = ItemRunner(session, worker)
     relay.relay(config, worker)
+    worker.send({"say": "ready", "info": packed(getinfodict())})
     if "nodeids" in worker.setup:
         from pytest_paragate.run.agreement import WITNESS
 
         config.stash[WITNESS].warn_of_more(config, worker.setup["nodeids"], session.items)
     worker.take_up(runner.run)
     runner.finish()
+    benchmarks.hand_over(config)
+    inherit.mute_terminal(config)
     config.stash[_WAS_DISMISSED] = True
-    _say_goodbye(worker, config)
 
 
 def _boot(worker: Worker) -> str | None:
@@ -146,6 +170,8 @@ def _boot(worker: Worker) -> str | None:
             setup_config(config, None)
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])
         inherit.mark_as_worker(config, workerinput)
+        plugins.keep_from_clearing(config)
+        benchmarks.before_configure(config)
         config.stash[BOOTED], config.stash[WITNESS] = worker, witness
         config.pluginmanager.register(witness, "paragate-witness")
         if moves := worker.setup.get("moves"):
@@ -156,10 +182,15 @@ def _boot(worker: Worker) -> str | None:
         status = config.hook.pytest_cmdline_main(config=config)
         was_dismissed = config.stash.get(_WAS_DISMISSED, False)
         why = f"the worker's own session ended with exit status {int(status)}{witness.said}"
-    except BaseException as problem:
+        problem = witness.said.removeprefix(": ") or None
+    except BaseException as failure:
         how = "failed" if has_begun else "could not start"
-        why = f"the worker's session {how}: {type(problem).__name__}: {problem}"
+        problem = f"{type(failure).__name__}: {failure}"
+        why = f"the worker's session {how}: {problem}"
+        was_dismissed = has_begun and config.stash.get(_WAS_DISMISSED, False)
     if was_dismissed:
+        # Not before the end of the session, at which plugins fill in their output.
+        _say_goodbye(worker, config, problem)
         return None
     if worker.setup.get("is_guest") and not worker.has_session:
         worker.send({"say": "unfit", "why": why})
@@ -168,9 +199,11 @@ def _boot(worker: Worker) -> str | None:
     return why
 
 
-def _say_goodbye(worker: Worker, config: pytest.Config) -> None:
+def _say_goodbye(worker: Worker, config: pytest.Config, problem: str | None) -> None:
+    output = packed(getattr(config, "workeroutput", {}))
     worker.tell()
-    worker.send({"say": "bye", "output": packed(getattr(config, "workeroutput", {}))})
+    worker.has_said_goodbye = True
+    worker.send({"say": "bye", "output": output, "problem": problem})
 
 
 def _never(worker: Worker) -> None:

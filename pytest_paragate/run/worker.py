@@ -52,6 +52,7 @@ class Worker:
         self._latest = -1
         self.was_stopped = False
         self.is_run_over = False
+        self.has_said_goodbye = False
         self._is_item_running = False
         self._is_command_running = False
         self._lock = threading.RLock()
@@ -116,6 +117,8 @@ class Worker:
             elif message["do"] == "commands":
                 self._run_commands(message)
                 self.tell()
+            elif message["do"] == "node":
+                self.setup["workerinput"] = message["workerinput"]
             elif self._run_items is not None:
                 self._run_items(message)
                 self.tell()
@@ -123,20 +126,20 @@ class Worker:
                 self._pending = message
                 return True
 
+    @property
+    def has_session(self) -> bool:
+        """Whether there is a session that runs items."""
+        return self._run_items is not None
+
     def take_up(self, run_items: Callable[[Message], None]) -> None:
         """Called by the booted session: run the item that asked for it, then whatever comes."""
         self._run_items = run_items
         run_items(self._pending)
         self.obey()
 
-    @property
-    def has_session(self) -> bool:
-        """Whether items can be run, or could be."""
-        return self._run_items is not None
-
     def refuse_pending(self, why: str) -> None:
         """There is no session to run items in; say so for those that wait, unless the session has taken them up."""
-        if self._run_items is None:
+        if not self.has_session:
             for index in self._pending["indices"]:
                 self.news("differs", index, why)
             self.tell()
