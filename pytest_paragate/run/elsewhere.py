@@ -97,7 +97,7 @@ class FarStreams:
             self._blocks.put(said)
             return
         if said is not None:
-            self._status, self.words = said["status"], said["words"]
+            self._status, self.words = said.get("status"), said.get("words", b"")
         self._has_ended.set()
         self._blocks.put(None)
 

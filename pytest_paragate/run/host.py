@@ -33,24 +33,32 @@ def serve(channel: Any) -> None:
     asked = channel.receive()
     shares_files = _read(asked["token_path"]) == asked["token"].encode()
     folder = "" if shares_files else tempfile.mkdtemp(prefix="paragate-worker-")
+    process: Any = None
+    is_kept = False
     try:
         process, is_kept = _start(asked["python"], asked["flags"])
-    except (OSError, ValueError) as problem:
-        channel.send({"why": str(problem)})
-        return
-    channel.send({"folder": folder, "shares_files": shares_files, "is_kept": is_kept})
-    channel.setcallback(lambda said: _hear(process, is_kept, said), endmarker="end")
-    stdout: Any = process.stdout
+        channel.send({"folder": folder, "shares_files": shares_files, "is_kept": is_kept})
+        channel.setcallback(lambda said: _hear(process, is_kept, said), endmarker="end")
+        ended = _pass_on(process, channel)
+        ended["words"] = _read(os.path.join(folder, WORDS))[-_MOST_WORDS:] if folder else b""
+    except (OSError, ValueError) as problem:  # nothing started, or the connection is gone
+        ended = {"why": str(problem)}
+        if process is not None:
+            _hear(process, is_kept, "end")
+            process.wait()
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+    channel.send(ended)
+
+
+def _pass_on(process: Any, channel: Any) -> Any:
+    """What the worker says, until it has ended."""
     while True:
-        data = os.read(stdout.fileno(), _BLOCK)
+        data = os.read(process.stdout.fileno(), _BLOCK)
         if not data:
-            break
+            return {"status": process.wait()}
         channel.send(data)
-    status = process.wait()
-    words = _read(os.path.join(folder, WORDS))[-_MOST_WORDS:] if folder else b""
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
-    channel.send({"status": status, "words": words})
 
 
 def _start(python: Any, flags: List[str]) -> Tuple["subprocess.Popen[bytes]", bool]:  # noqa: UP006
