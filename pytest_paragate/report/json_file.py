@@ -15,12 +15,15 @@ import stat
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_paragate.model import ParagateError
 from pytest_paragate.report.summary import agent_facts, by_agent
 from pytest_paragate.report.text import neutral
 from pytest_paragate.verdict import CheckResult, GateResult, Leaked, Outcome, WorkerRecord
+
+if TYPE_CHECKING:
+    from pytest_paragate.judge.facts import Issue, Metric
 
 SCHEMA = "paragate/1"
 _DIGITS = 4
@@ -107,7 +110,11 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "tolerated": verdict.tolerated,
         "leaked": [_leaked(process) for process in verdict.leaked],
         "summary": neutral(verdict.summary, keep_newlines=False),
-        "counts": dict(sorted(verdict.counts.items())),
+        "counts": {neutral(name): number for name, number in sorted(verdict.counts.items())},
+        "metrics": {neutral(name): _metric(metric) for name, metric in sorted(verdict.metrics.items())},
+        "issues": [_issue(issue) for issue in verdict.issues],
+        "issues_cut": verdict.issues_cut,
+        "judge": verdict.judge,
         "reason": None if verdict.reason is None else neutral(verdict.reason),
         "needs": list(check.needs),
         "attempts": verdict.attempts,
@@ -120,6 +127,20 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "worker": verdict.worker,
         "waited_for": list(verdict.waited_for),
         "log": verdict.log,
+    }
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {"value": metric.value, "unit": metric.unit, "spread": metric.spread, "repeats": metric.repeats}
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    texts = {"tool": issue.tool, "severity": issue.severity, "rule": issue.rule, "message": issue.message}
+    return {
+        "file": issue.file,
+        "line": issue.line,
+        "column": issue.column,
+        **{name: text and neutral(text, keep_newlines=False) for name, text in texts.items()},
     }
 
 

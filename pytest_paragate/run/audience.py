@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pytest_paragate.verdict import Verdict, WorkerRecord
+
+if TYPE_CHECKING:
+    from pytest_paragate.judge.baseline import Baselines
 
 
 class Audience(Protocol):
@@ -46,9 +49,11 @@ class LoopResult:
 
 
 class LoopSettings(NamedTuple):
-    """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id."""
+    """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id,
+    ``baselines`` when a benchmark was judged."""
 
     maxfail: int
     max_worker_restart: int | None
     crash_path: Callable[[str], str]
     basetemp: Callable[[str], str]
+    baselines: Callable[[], Baselines] | None = None

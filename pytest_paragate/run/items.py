@@ -84,6 +84,7 @@ class ItemRunner:
         self._indices = range(len(session.items))
         self._by_nodeid: dict[str, int] | None = None
         self._config.stash[WORKER] = worker
+        worker.find_parse = self._parse_of
         crash_path = worker.setup["crash_path"]
         self._live = LiveStreams(f"{crash_path}.out", crash_path, worker.stream) if worker.setup["streams"] else None
         self._config.pluginmanager.register(self, "paragate-relay")
@@ -130,6 +131,12 @@ class ItemRunner:
     def finish(self) -> None:
         """Tear down everything that is still set up."""
         self._tear_down_for(None)
+
+    def _parse_of(self, index: int, nodeid: str) -> Any:
+        from pytest_paragate.collect import CHECK
+
+        item = self._item(index, nodeid)
+        return None if item is None else item.stash[CHECK].parse
 
     def _item(self, index: int, nodeid: str) -> pytest.Item | None:
         """The item the controller means: usually at the same place; a fresh session may have another order."""

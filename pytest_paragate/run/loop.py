@@ -85,6 +85,7 @@ class Loop:
     ) -> None:
         self._plan, self._schedule, self._launcher, self._inbox = plan, schedule, launcher, inbox
         self._audience, self._settings, self._started_at = audience, settings, started_at
+        self._surroundings: Any = {"gate_started_at": started_at, "baselines": settings.baselines}
         self._seats: dict[Slot, _Seat] = {}
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
@@ -237,9 +238,9 @@ class Loop:
         check = self._plan.checks[index]
         reports: Sequence[Mapping[str, Any]] = ()
         if message["say"] == "command":
-            verdict = verdicts.of_command(check, message, seat.order, gate_started_at=self._started_at)
+            verdict = verdicts.of_command(check, message, seat.order, **self._surroundings)
         elif message["say"] == "item":
-            verdict = verdicts.of_item(check, message, seat.order, gate_started_at=self._started_at)
+            verdict = verdicts.of_item(check, message, seat.order, **self._surroundings)
             reports = message["reports"]
         else:
             verdict = Verdict(outcome=Outcome.ERROR, summary=message["why"], reason=message["why"])

@@ -5,7 +5,8 @@ A message is a dict of builtin types; ``do`` names what the controller wants, ``
 ===========  ==============================================================================================
 do
 ===========  ==============================================================================================
-command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
+command      run one command: ``index, name, argv, cwd, env, shell, timeout_s, grace_s, leaks``, and where they are
+             wanted ``parse``, the judge of its output, or ``own``: that is an object which the worker's session has
 items        run collected items in order: ``indices, nodeids, basetemp, results, grace_s, leaks``
 stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
              is ended, and what follows it in its run is left
@@ -17,7 +18,8 @@ say
 ===========  ==============================================================================================
 begin        an item starts: ``index, at``
 command      a command ended: ``index, returncode, started_at, duration_s, cpu_s, max_rss_kb``, and where there are any
-             ``timed_out, stopped, leaked``, its ``log`` and the ``output`` that people see of it
+             ``timed_out, stopped, leaked``, what was read from its output (``judged``), its ``log`` and the
+             ``output`` that people see of it
 cannot       a command could not be started: ``index, at, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
 left         what was not begun of a run, and will not be: ``indices``
@@ -74,6 +76,10 @@ def command(index: int, check: Check, spec: CommandSpec) -> Message:
         message["shell"] = True
     if check.timeout_s is not None:
         message["timeout_s"] = check.timeout_s
+    if isinstance(check.parse, str):
+        message["parse"] = check.parse
+    elif check.parse is not None:
+        message["own"] = True
     return message
 
 

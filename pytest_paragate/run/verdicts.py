@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION, Message
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from pytest_paragate.judge.baseline import Baselines
 
 
 class Order(NamedTuple):
@@ -20,7 +23,14 @@ class Order(NamedTuple):
     is_timeout: bool
 
 
-def of_command(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
+def of_command(
+    check: Check,
+    message: Message,
+    order: Order | None,
+    *,
+    gate_started_at: float,
+    baselines: Callable[[], Baselines] | None = None,
+) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
     leaked = tuple(Leaked(**leak) for leak in message.get("leaked", ()))
     was_stopped = message.get("stopped", False)
@@ -33,7 +43,7 @@ def of_command(check: Check, message: Message, order: Order | None, *, gate_star
         leaked=[str(leak) for leak in leaked],
         fails_on_leak=check.leaks == "fail",
     )
-    return Verdict(
+    verdict = Verdict(
         outcome=ended.outcome,
         summary=ended.summary,
         reason=ended.reason,
@@ -46,9 +56,30 @@ def of_command(check: Check, message: Message, order: Order | None, *, gate_star
         log=message.get("log"),
         output=message.get("output", ""),
     )
+    return _judged(verdict, check, [message], baselines)
 
 
-def of_item(check: Check, message: Message, order: Order | None, *, gate_started_at: float) -> Verdict:
+def _judged(
+    verdict: Verdict,
+    check: Check,
+    commands: Sequence[Mapping[str, Any]],
+    baselines: Callable[[], Baselines] | None,
+) -> Verdict:
+    if not check.expect and not any("judged" in command for command in commands):
+        return verdict
+    from pytest_paragate.run.judging import judged
+
+    return judged(verdict, check, commands, baselines)
+
+
+def of_item(
+    check: Check,
+    message: Message,
+    order: Order | None,
+    *,
+    gate_started_at: float,
+    baselines: Callable[[], Baselines] | None = None,
+) -> Verdict:
     """The verdict of a function check or test from pytest's reports of it."""
     commands = message["commands"]
     leaks = [*message["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
@@ -68,7 +99,7 @@ def of_item(check: Check, message: Message, order: Order | None, *, gate_started
             leaked=[str(leak) for leak in leaked],
             fails_on_leak=check.leaks == "fail",
         )
-    return Verdict(
+    verdict = Verdict(
         outcome=ended.outcome,
         summary=ended.summary,
         reason=ended.reason,
@@ -80,6 +111,7 @@ def of_item(check: Check, message: Message, order: Order | None, *, gate_started
         exit_code=commands[-1].get("returncode") if commands else None,
         details=message["internal_error"] or "",
     )
+    return _judged(verdict, check, commands, baselines)
 
 
 def of_death(

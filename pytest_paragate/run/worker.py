@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from pytest_paragate.judge import names
 from pytest_paragate.run import keeper, linux, messages, process
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION, WORKER_VARIABLES, Message
@@ -48,6 +49,8 @@ class Worker:
         self._pending: Message = {}
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._run_items: Callable[[Message], None] | None = None
+        # Set by a session: the object that a command check's key `parse` holds.
+        self.find_parse: Callable[[int, str], Any] | None = None
         self._keeper_fd = keeper.descriptor(os.environ)
 
     def send(self, message: Message) -> None:
@@ -71,7 +74,7 @@ class Worker:
             message = self._inbox.get()
             if message is None or message["do"] == "exit":
                 return False
-            if message["do"] == "command":
+            if message["do"] == "command" and not (message.get("own") and self._run_items is None):
                 self._run_command(message)
             elif self._run_items is not None:
                 self._run_items(message)
@@ -82,13 +85,16 @@ class Worker:
     def take_up(self, run_items: Callable[[Message], None]) -> None:
         """Called by the booted session: run the item that asked for it, then whatever comes."""
         self._run_items = run_items
-        run_items(self._pending)
+        if self._pending["do"] == "command":
+            self._run_command(self._pending)
+        else:
+            run_items(self._pending)
         self.obey()
 
     def refuse_pending(self, why: str) -> None:
         """There is no session to run items in; say so for those that wait, unless the session has taken them up."""
         if self._run_items is None:
-            for index in self._pending["indices"]:
+            for index in self._pending.get("indices") or [self._pending["index"]]:
                 self.send({"say": "differs", "index": index, "why": why})
 
     def begin_item(self, index: int, at: float) -> None:
@@ -175,9 +181,25 @@ class Worker:
             self.send({"say": "cannot", "index": index, "why": str(problem)})
         else:
             self.allow(leak.pid for leak in done.leaked if not leak.killed)
-            self.send({"say": "command", "index": index, **completed_data(done), **_logged(done)})
+            judged = self._judged(message, done)
+            self.send({"say": "command", "index": index, **completed_data(done), **judged, **_logged(done)})
         finally:
             self._end()
+
+    def _judged(self, message: Message, done: process.Completed) -> Message:
+        """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
+        is_shell = message.get("shell", False)
+        if not (message.get("own") or message.get("parse") or names.may_know(message["argv"], is_shell)):
+            return {}
+        if done.timed_out or done.stopped:
+            return {}
+        from pytest_paragate.judge.run import judged
+
+        parse = message.get("parse")
+        if message.get("own") and self.find_parse is not None:
+            parse = self.find_parse(message["index"], message["name"])
+        found = judged(message["argv"], done, cwd=message["cwd"], shell=is_shell, parse=parse)
+        return {} if found is None else {"judged": found}
 
     def _receive(self, message: Message | None) -> None:
         """Runs in the receiving thread."""
