@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric
 
 SCHEMA = "paragate/1"
+# In the head of our SARIF files: see ``report/sarif.py``.
+_SARIF_MARK = b'"properties": {\n  "producer": "pytest-paragate"'
 _DIGITS = 4
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -177,7 +179,7 @@ def _valid(value: Any) -> Any:
     return value
 
 
-def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
+def write(path: str | os.PathLike[str], data: Mapping[str, Any], *, what: str = "JSON", option: str = "") -> None:
     """Put ``data`` into the file at ``path``, as a whole or not at all, making its folder where needed.
 
     A device or pipe is written to as it is. Raises :class:`ReportError` saying what the system said.
@@ -195,9 +197,9 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ReportError(
-            f"the JSON report could not be written: {said}",
+            f"the {what} report could not be written: {said}",
             where=os.fspath(path),
-            hint="give --paragate-json a file that can be written",
+            hint=f"give {option or '--paragate-json'} a file that can be written",
         ) from error
 
 
@@ -206,7 +208,8 @@ def remove_old(path: Path) -> None:
     try:
         if stat.S_ISREG(path.stat().st_mode):
             with path.open("rb") as file:
-                is_ours = b'"schema": "paragate' in file.read(64)
+                start = file.read(2048)
+            is_ours = b'"schema": "paragate' in start[:64] or _SARIF_MARK in start
             if is_ours:
                 Path(os.path.realpath(path)).unlink()
     except (OSError, ValueError):
