@@ -27,7 +27,8 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 _NAME = r"[A-Za-z_][\w.-]*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])?"
 _CRITERION = re.compile(
-    rf"\s*({_NAME})\s*(==|!=|<=|>=|<|>)\s*(?:([+-]?\d+(?:_?\d)*(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z%]*)|({_NAME}))\s*"
+    rf"\s*({_NAME})\s*(==|!=|<=|>=|<|>)\s*(?:([+-]?\d+(?:_?\d)*(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z%]*)|({_NAME}))\s*",
+    re.ASCII,
 )
 _UNITS = {
     "": ("", 1.0), "%": ("%", 1.0),
@@ -73,6 +74,8 @@ def parse(text: str) -> Criterion:
         raise CriterionError("it is too long")
     match = _CRITERION.fullmatch(text)
     if match is None:
+        if wrong_way := re.search("=[<>]", text):
+            raise CriterionError(f"`{wrong_way[0]}` is no comparison", f"write `{wrong_way[0][::-1]}`")
         if re.search(r"[^=!<>]=[^=]", f" {text} ") and "==" not in text and not re.search("[<>!]=", text):
             raise CriterionError("`=` is no comparison", "write `==`")
         if re.search(r"\b(and|or|not)\b|,|&&|\|\|", text):
