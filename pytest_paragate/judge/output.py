@@ -106,7 +106,7 @@ class Stream:
             return None
         with open(self.path, "rb") as file:
             text = file.read(_LARGEST_DOCUMENT).decode("utf-8", "replace").lstrip("\ufeff")
-        start = re.search(r"^\s*[\[{]", text, re.MULTILINE)
+        start = re.search(r"^[ \t]*[\[{]", text, re.MULTILINE)
         if start is None:
             return None
         try:

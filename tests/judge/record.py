@@ -393,7 +393,7 @@ VERSIONS = {
     "unittest": "python --version", "ruff-format": "ruff --version", "pytest-benchmark": "pytest --version",
     "cargo-test": "cargo --version", "rustc": "cargo clippy --version", "cargo-fmt": "cargo fmt --version",
     "sanitizer": "gcc --version", "tracemalloc": "python --version", "timings": "python --version", "go-test": "go version", "go-vet": "go version",
-    "tap": "perl -e 'print qq(perl $^V, prove $^X\\n)'", "junit": "pytest --version", "sarif": "ruff --version",
+    "shellcheck": "shellcheck --version | sed -n 2p", "tap": "perl -e 'print qq(perl $^V\\n)'", "junit": "pytest --version", "sarif": "ruff --version",
 }  # fmt: skip
 
 
@@ -404,38 +404,55 @@ if _node := shutil.which("eslint"):
 _PLACES[f'hostname="{os.uname().nodename}"'] = 'hostname="host"'
 
 
+class Ran(NamedTuple):
+    """What a case printed when it was run just now."""
+
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+    report: bytes | None
+
+
+def is_there(case: Case) -> bool:
+    """Whether the programs of a case can be run on this machine."""
+    words = [case.command.split()[0], *(case.setup.split()[:1])]
+    return all(word.startswith(".") or shutil.which(word) for word in words)
+
+
+def run_case(case: Case, folder: Path) -> Ran:
+    """Run a case in ``folder``, which is empty."""
+    for name, text in case.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    if case.setup:
+        subprocess.run(case.setup, shell=True, cwd=folder, check=True, capture_output=True, env=environment())
+    done = subprocess.run(case.command, shell=True, cwd=folder, capture_output=True, env=environment())
+    report = (folder / case.report).read_bytes() if case.report else None
+    return Ran(done.returncode, done.stdout, done.stderr, report)
+
+
 def record(tool: str, case: Case) -> Path | None:
     """Run one case and write its sample; None when the tool is not there."""
-    program = case.command.split()[0]
-    if not program.startswith(".") and shutil.which(program) is None:
+    if not is_there(case):
         return None
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary).resolve() / "project"
         folder.mkdir()
-        for name, text in case.files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, "utf-8")
-        if case.setup:
-            subprocess.run(case.setup, shell=True, cwd=folder, check=True, capture_output=True, env=environment())
-        done = subprocess.run(case.command, shell=True, cwd=folder, capture_output=True, env=environment())
-        parts = {"stdout": done.stdout, "stderr": done.stderr}
-        if case.report:
-            parts["report"] = (folder / case.report).read_bytes()
-        version = VERSIONS.get(tool, f"{program} --version")
+        ran = run_case(case, folder)
+        version = VERSIONS.get(tool, f"{case.command.split()[0]} --version")
         if "vitest" in case.name:
             version = "vitest --version"
         told = subprocess.run(version, shell=True, cwd=folder, capture_output=True, text=True, env=environment())
         lines = (told.stdout + told.stderr).strip().splitlines()
         first = next((line for line in lines if not line.startswith("npm warn")), "?")
-        text = f"command: {case.command}\nversion: {first.strip()}\nexit status: {done.returncode}\n"
-        if case.report:
-            text += f"report file: {case.report}\n"
-        for name, data in parts.items():
+    text = f"command: {case.command}\nversion: {first.strip()}\nexit status: {ran.exit_status}\n"
+    text += f"report file: {case.report}\n" if case.report else ""
+    for name, data in (("stdout", ran.stdout), ("stderr", ran.stderr), ("report", ran.report)):
+        if data is not None:
             text += f"@@@@ {name}\n{data.decode('utf-8', 'surrogateescape')}"
             text += "" if text.endswith("\n") else "\n@@@@ (no newline)\n"
-        for real, shown in _PLACES.items():
-            text = text.replace(real, shown)
-        text = text.replace(str(folder), "/project")
+    for real, shown in {**_PLACES, str(folder): "/project"}.items():
+        text = text.replace(real, shown)
     path = SAMPLES / tool / f"{case.name}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -11,8 +11,8 @@ from itertools import chain
 from pytest_paragate.judge.facts import Facts, counted, real
 from pytest_paragate.judge.output import Output
 
-_RESULT = re.compile(r".*?(?:-- )?([\w.]+(?:\([^()]*\))?)\s+([\d.]+)(?:±([\d.]+))?(ns|[uμµ]s|ms|s|M|k|G)?\s*")
-_FAILED = re.compile(r".*?(?:-- )?([\w.]+)\s+failed\s*")
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+(?:\([^()]*\))?")
+_VALUE = re.compile(r"([\d.]+)(?:±([\d.]+))?(ns|[uμµ]s|ms|s)")
 _SLOWER = re.compile(r"\|?\s*\+\s+\|?\s*[\d.±]+\S*\s+\|?\s*[\d.±]+\S*\s+\|?\s*([\d.]+)\s+\|?\s*(\S.*?)\s*\|?")
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
@@ -24,18 +24,17 @@ def judge(output: Output) -> Facts | None:
     for line in chain(output.stdout.lines(), output.stderr.lines()):
         if len(line) > 400:
             continue
+        words = line.split()
         if (match := _SLOWER.fullmatch(line)) is not None:
             facts.issue(f"{match[2]} takes {match[1]} times as long", rule="slower")
-        elif (match := _FAILED.fullmatch(line)) is not None and "." in match[1]:
-            facts.issue(f"{match[1]} failed", severity="error")
-        elif (
-            "." in line and (match := _RESULT.fullmatch(line)) is not None and match[4] in _UNITS_S and "." in match[1]
-        ):
-            value, spread = real(match[2]), real(match[3])
+        elif len(words) >= 2 and _NAME.fullmatch(words[-2]) and words[-1] == "failed":
+            facts.issue(f"{words[-2]} failed", severity="error")
+        elif len(words) >= 2 and _NAME.fullmatch(words[-2]) and (match := _VALUE.fullmatch(words[-1])) is not None:
+            value, spread = real(match[1]), real(match[2])
             if value is not None:
-                factor = _UNITS_S[match[4]]
+                factor = _UNITS_S[match[3]]
                 facts.measure(
-                    f"time[{match[1]}]", value * factor, "s", spread=(spread or 0.0) * factor, is_benchmark=True
+                    f"time[{words[-2]}]", value * factor, "s", spread=(spread or 0.0) * factor, is_benchmark=True
                 )
     number = len(facts.metrics)
     if not number and not facts.issues:

@@ -53,7 +53,7 @@ class _Reader:
                         return "the report file is too large"
                     parser.Parse(block, False)
                 parser.Parse(b"", True)
-        except (expat.ExpatError, _EntityError, OSError, ValueError):
+        except (expat.ExpatError, _EntityError, OSError, ValueError, LookupError):
             return "the report file is no whole XML"
         return None
 

@@ -7,7 +7,7 @@ import re
 from pytest_paragate.judge.facts import Facts, Severity, listed, place, whole
 from pytest_paragate.judge.output import Output
 
-_FINDING = re.compile(r"\s*(.+?):(\d+):(\d+) - (error|warning|information): (.*?)(?: \((report\w+)\))?\s*")
+_FINDING = re.compile(r"\s*(\S.*?):(\d+):(\d+) - (error|warning|information): (.*?)(?: \((report\w+)\))?\s*")
 _CONTINUED = re.compile(r" {4}\S.*?\((report\w+)\)\s*")
 _TOTAL = re.compile(r"(\d+) errors?, (\d+) warnings?, \d+ (?:informations?|notes?)\s*")
 _SEVERITY: dict[str, Severity] = {"error": "error", "warning": "warning", "information": "note"}
