@@ -18,6 +18,8 @@ _PART = re.compile(r"(\d+) ([a-z]+(?: [a-z]+)?)")
 _WORDS = {"passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed", "deselected"}
 _LETTERS = re.compile(r"([.FEsxX]+) *(?:\[ *\d+%\])?")
 _FINDING = re.compile(r"(FAILED|ERROR) (\S.*?)(?: - (.*))?$")
+# Of the summary its time, since " in " alone is in every other line of a log.
+_NEEDLES = (*(f" in {digit}" for digit in range(10)), "%]", "FAILED ", "ERROR ", "TOTAL")
 _RUNS_NOTHING = ("--collect-only", "--co", "--help", "-h", "--version", "-V", "--fixtures", "--markers", "--setup-plan")
 
 
@@ -27,7 +29,7 @@ def judge(output: Output) -> Facts | None:
     facts = Facts(tool="pytest", needs_output=True)
     totals: list[Counter[str]] = []
     letters: Counter[str] = Counter()
-    for line in output.stdout.lines(" in ", "%]", "FAILED ", "ERROR ", "TOTAL", "no tests"):
+    for line in output.stdout.lines(*_NEEDLES):
         counts = _summary(line)
         if counts is not None:
             totals.append(counts)
@@ -39,6 +41,8 @@ def judge(output: Output) -> Facts | None:
             coverage.read_total(line, facts)
     if totals:
         total = sum(totals, Counter()) if output.is_script else totals[-1]
+        if not output.is_script and any(_summary(line) is not None for line in output.stdout.tail().splitlines()):
+            output.stdout.is_cut = False  # what was left out says nothing about the end
     elif letters and not output.is_script:
         total = Counter(
             passed=letters["."], failed=letters["F"], error=letters["E"], skipped=letters["s"], xfailed=letters["x"],
