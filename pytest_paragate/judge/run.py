@@ -59,7 +59,11 @@ def judged(
         joins_streams=shell and names.joins_streams(argv[0]),
         started_at=started_at,
     )
-    facts = judge(argv, output, shell=shell, parse=parse, own=own or {})
+    try:
+        facts = judge(argv, output, shell=shell, parse=parse, own=own or {})
+    except Exception as problem:  # such as output that somebody has deleted
+        facts = Facts(tool="judge", needs_output=True)
+        facts.unreadable(f"the output could not be judged: {type(problem).__name__}: {problem}")
     return None if facts is None else to_data(facts)
 
 

@@ -77,6 +77,9 @@ WAYS = {
         "pip-audit-warn", "unmet", "wanted skipped == 0, found 1", 'parse="pip-audit", expect="skipped == 0"'
     ),
     "fewer tests than last time": Way(f"{PYTEST} good", "unmet", "wanted total >= 40, found 1", 'expect="total >= 40"'),
+    "result out of a cache": Way(
+        "go-cached test ./...", "unmet", "wanted cached == 0, found 1", 'expect="cached == 0"'
+    ),
     # files and words of others
     "report file of yesterday": Way("true", "unreadable", "older than this run", 'parse="junit:old.xml"'),
     "no report file": Way("true", "unreadable", "there is no report file", 'parse="junit:nowhere.xml"'),
@@ -140,7 +143,8 @@ def play(project: Project, folder: str, sample: str) -> str:
 
 
 PLAYED = {
-    "cargo-no-match": "cargo-test/no-match", "go-warn": "go-test/warn", "go-no-match": "go-test/no-match",
+    "cargo-no-match": "cargo-test/no-match", "go-warn": "go-test/warn", "go-cached": "go-test/cached",
+    "go-no-match": "go-test/no-match",
     "ruff-no-files": "ruff/no-files", "black-no-files": "black/no-files", "pytest-warn": "pytest-benchmark/warn",
     "cargo-warn": "cargo-bench/warn", "mypy-fail": "mypy/fail", "ruff-fail": "ruff/fail", "tsc-fail": "tsc/fail",
     "cargo-fmt-fail": "cargo-fmt/fail", "bandit-fail": "bandit/fail", "cargo-broken": "rustc/broken",

@@ -281,6 +281,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "go-test": [
         Case("pass", "go test ./...", {"go.mod": GO_MOD, "a_test.go": GO_GOOD}),
+        Case("cached", "go test ./...", {"go.mod": GO_MOD, "a_test.go": GO_GOOD}, setup="go test ./..."),
         Case("verbose", "go test -v ./...", {"go.mod": GO_MOD, "a_test.go": GO_GOOD}),
         Case("fail", "go test ./...", {"go.mod": GO_MOD, "a_test.go": GO_BAD}),
         Case("warn", "go test ./...", {"go.mod": GO_MOD, "a.go": "package demo\n"}),

@@ -65,6 +65,7 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "flake8/warn": ("passed", '5 issues', 5, 'a.py:1:1:warning:F401'),
     "go-test/bench": ("passed", '1 benchmark run', 0, None),
     "go-test/broken": ("failed", '0/1 package passed', 0, None),
+    "go-test/cached": ("passed", '1/1 package passed, 1 from the cache', 0, None),
     "go-test/cover": ("passed", '1/1 package passed', 0, None),
     "go-test/fail": ("failed", '0/1 package passed', 1, '-:-:-:error:-'),
     "go-test/json": ("failed", '2/3 tests passed, 1 skipped', 1, '-:-:-:error:-'),

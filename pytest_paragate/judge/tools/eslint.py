@@ -19,6 +19,8 @@ _TOTAL = re.compile(r".{0,3}?(\d+) problems? \((\d+) errors?, (\d+) warnings?\)"
 def judge(output: Output) -> Facts | None:
     if output.has("--help", "-h", "--version", "-v", "--print-config", "-o", "--output-file", "--init"):
         return None
+    if output.value("-f", "--format") not in (None, "stylish", "json", "json-with-metadata", "unix"):
+        return None
     facts = Facts(tool="eslint")
     document: Any = None
     if output.stdout.head(1) == "[":

@@ -26,7 +26,7 @@ def judge(output: Output) -> Facts | None:
     results = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     packages = {"ok": 0, "FAIL": 0, "none": 0}
     is_verbose = False
-    broken = 0
+    broken = cached = 0
     for line in _lines(output):
         line = line.rstrip()
         if (match := _RESULT.fullmatch(line)) is not None:
@@ -47,10 +47,13 @@ def judge(output: Output) -> Facts | None:
                 packages["none"] += 1
             else:
                 packages[match[1]] += 1
+            cached += "(cached)" in rest
             broken += "[build failed]" in rest or "[setup failed]" in rest
             if (percent := _COVERAGE.search(rest[:1000])) is not None:
                 facts.measure("coverage", real(percent[1]) or 0.0, "%")
     facts.counts["packages"] = packages["ok"] + packages["FAIL"]
+    if cached:
+        facts.counts["cached"] = cached  # told, and not run: `expect="cached == 0"`, or -count=1
     benchmarks = sum(metric.is_benchmark for metric in facts.metrics.values())
     if not sum(packages.values()) and not sum(results.values()):
         return facts.unreadable("go test printed no result")
@@ -61,6 +64,8 @@ def judge(output: Output) -> Facts | None:
         facts.counts["ran"] -= packages["none"]
         facts.wanted = ["ran >= 1", "failed == 0"]
         facts.summary = f"{packages['ok']}/{counted(facts.counts['ran'], 'package')} passed"
+        if cached:
+            facts.summary += f", {cached} from the cache"
         if not facts.counts["ran"]:
             facts.summary = "no tests ran"
     if benchmarks:

@@ -61,6 +61,7 @@ def judge(output: Output) -> Facts | None:
             )
         elif line[:1] != " " and (match := _FULL.fullmatch(line)) is not None:
             pending = match[1], _FIXABLE.sub("", match[2], count=1)
+    is_read = is_read or (output.returncode == 0 and output.has("-q", "--quiet"))
     if total is None and not facts.issues and not is_read:
         return facts.unreadable("ruff printed no result")
     facts.counts_issues()

@@ -28,7 +28,7 @@ def judge(output: Output) -> Facts | None:
         return None
     facts = Facts(tool="clippy" if output.argv[:2] == ("cargo", "clippy") else "rustc")
     is_read = _json(output, facts) if any("json" in word for word in output.argv) or not output.argv else False
-    is_read = _text(output, facts) or is_read
+    is_read = _text(output, facts) or is_read or (output.has("-q", "--quiet") and output.returncode == 0)
     if not is_read and output.argv[:1] != ("rustc",):
         return facts.unreadable(f"{facts.tool} printed no result")
     facts.counts_issues()

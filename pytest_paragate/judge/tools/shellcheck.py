@@ -17,6 +17,8 @@ _LEVELS: dict[str, Severity] = {"error": "error", "warning": "warning", "info": 
 def judge(output: Output) -> Facts | None:
     if output.has("--help", "--version", "-V", "--list-optional"):
         return None
+    if output.value("-f", "--format") not in (None, "tty", "gcc", "json", "json1"):
+        return None
     facts = Facts(tool="shellcheck")
     document: Any = output.stdout.document() if "json" in (output.value("-f", "--format") or "") else None
     if document is not None:
