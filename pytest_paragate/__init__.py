@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     from pytest_paragate.declare import check as check
     from pytest_paragate.declare import command as command
     from pytest_paragate.declare import group as group
+    from pytest_paragate.judge.facts import Facts as Facts
+    from pytest_paragate.judge.facts import Issue as Issue
+    from pytest_paragate.judge.facts import Metric as Metric
+    from pytest_paragate.judge.output import Output as Output
+    from pytest_paragate.judge.own import Judge as Judge
     from pytest_paragate.run.command import CommandFailed as CommandFailed
 
-__all__ = ["CommandFailed", "agree", "check", "command", "group"]
+__all__ = ["CommandFailed", "Facts", "Issue", "Judge", "Metric", "Output", "agree", "check", "command", "group"]
+_JUDGING = {"Facts": "facts", "Issue": "facts", "Judge": "own", "Metric": "facts", "Output": "output"}
 __version__ = "0.1.0"
 
 
@@ -29,4 +35,8 @@ def __getattr__(name: str) -> object:
         from pytest_paragate.run.command import CommandFailed
 
         return CommandFailed
+    if name in _JUDGING:
+        import importlib
+
+        return getattr(importlib.import_module(f"pytest_paragate.judge.{_JUDGING[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

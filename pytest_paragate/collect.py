@@ -91,6 +91,11 @@ class Collecting:
             pytest.UsageError: if anything is.
         """
         problems = [*(problem for source in self.sources for problem in source.problems), *self._problems]
+        if self._config.hook.pytest_paragate_judges.get_hookimpls():
+            from pytest_paragate.judge.own import own_judges
+
+            own = own_judges(self._config)
+            problems += own.problems if own is not None else []
         texts = list(dict.fromkeys(str(problem) for problem in problems))
         if texts:
             raise pytest.UsageError(*texts)
@@ -162,7 +167,10 @@ class Collecting:
             )
             self._problems.extend(problems)
         params = item.name.removeprefix(getattr(item, "originalname", None) or item.name)
-        self._keep(item, check._replace(nodeid=item.nodeid, name=f"{declared.check.name}{params}"))
+        check = check._replace(nodeid=item.nodeid, name=f"{declared.check.name}{params}")
+        if check.command is not None and not callable(check.parse):
+            check = check._replace(parse=self._judge(check))
+        self._keep(item, check)
         item.add_marker(pytest.mark.paragate(agent=check.agent))
 
     def adopt_test(self, item: pytest.Item) -> None:
@@ -227,6 +235,14 @@ class Collecting:
     def _keep(self, item: pytest.Item, check: Check) -> None:
         item.stash[CHECK] = self._with_default_timeout(check)
         item.extra_keyword_matches.add(check.agent)
+
+    def _judge(self, check: Check) -> object:
+        """``parse`` of a command, or the judge that a plugin offers for it under that name or for its program."""
+        if not self._config.hook.pytest_paragate_judges.get_hookimpls():
+            return check.parse
+        from pytest_paragate.judge.own import judge_for
+
+        return judge_for(check, self._config)
 
     def _with_default_timeout(self, check: Check) -> Check:
         if check.timeout_s is None and self._timeout_s is not None:

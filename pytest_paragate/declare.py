@@ -44,6 +44,8 @@ class CheckKeys(TypedDict, total=False):
     grace: float | str | None
     leaks: Leaks | None
     advisory: bool | None
+    parse: str | Callable[..., object] | None
+    expect: _Names | None
 
 
 class CommandKeys(CheckKeys, total=False):
@@ -197,6 +199,9 @@ def resolve(
             fields["command"] = command_spec(declaration.command, fields, near)
         except ValueRefusedError as problem:
             wrong["run"] = problem
+        else:
+            if fields.get("expect") and "parse" not in keys and not wrong:
+                _need_judge(fields, wrong, near)
     key_places = declaration.key_places if declaration else {}
     problems = [
         DeclarationError(
@@ -209,6 +214,20 @@ def resolve(
     base: dict[str, Any] = {"name": name, "family": family or name, "nodeid": nodeid, "kind": kind}
     own = {} if problems else fields
     return Check(**{**base, "place": relative_place(place, near.root), **own}), problems
+
+
+def _need_judge(fields: Mapping[str, Any], wrong: dict[str, ValueRefusedError], near: Surroundings) -> None:
+    """Refuse what is expected of a command whose output nobody can read."""
+    from pytest_paragate.judge import criteria, names
+
+    spec = fields["command"]
+    if names.choose(spec.argv, shell=spec.shell, own={program: program for program in near.judges(programs=True)}):
+        return
+    unknown = sorted(criteria.spoken_of(fields["expect"]) - {*criteria.OF_COMMANDS})
+    if unknown:
+        program = os.path.basename(spec.argv[0]) if not spec.shell else "this script"
+        what = f"`expect` speaks of {', '.join(unknown)}, and no judge knows {program}"
+        wrong["expect"] = ValueRefusedError(what, "name one with parse=…, or a function that reads the output")
 
 
 def relative_place(place: Place, root: str) -> Place:

@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +30,9 @@ from pytest_paragate.run.nodes import Nodes
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings
 from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from pytest_paragate.judge.baseline import Baselines
 
 # Beyond this many checks and tests, the header's estimate is the limit instead of a replay, to cost nothing.
 _SIMULATED_CHECKS = 1000
@@ -71,6 +74,7 @@ class Gate:
         )
         self.plan: Plan = speedup.tune(plan)
         self.problems: list[str] = list(self._history.warnings)
+        self._has_lost_baseline = False
 
     def header(self) -> str:
         """The line above all results: how much there is, on how many slots, and how long it may take."""
@@ -111,6 +115,7 @@ class Gate:
                 journal_path=self._folders.journal_path,
                 basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
                 nodes=nodes,
+                baselines=lambda: self._baselines,
             ),
             started_at=started_at,
         )
@@ -121,9 +126,42 @@ class Gate:
         wall_s = time.monotonic() - started_at
         self._history.record(_durations(self.plan, outcome.verdicts))
         self.problems += outcome.problems
+        self._keep_baselines(outcome.verdicts)
         self.problems += [warning for warning in self._history.warnings if warning not in self.problems]
         self.loop_result = outcome
         return self._summed_up(outcome, wall_s=wall_s, started=started)
+
+    def folders(self) -> dict[str, str]:
+        """The folder that each check runs in, by node id: what the paths in its output are relative to."""
+        root = self.config.rootpath
+        return {
+            check.nodeid: check.command.cwd if check.command is not None else str((root / check.place.file).parent)
+            for check in self.plan.checks
+        }
+
+    @functools.cached_property
+    def _baselines(self) -> Baselines:
+        from pytest_paragate.judge.baseline import Baselines
+
+        path = self.settings.baseline_path or self._folders.lasting / "baselines.json"
+        return Baselines(path, is_accepting=self.settings.accepts_benchmarks)
+
+    def _keep_baselines(self, verdicts: Mapping[int, Verdict]) -> None:
+        """Take the numbers of checks that passed as the new baseline, where that was asked for."""
+        if self.settings.accepts_benchmarks:
+            passed = {i: verdict for i, verdict in verdicts.items() if verdict.outcome is Outcome.PASSED}
+            taken = [self._baselines.accept(self.plan.checks[i].nodeid, each.metrics) for i, each in passed.items()]
+            if not any(taken):
+                self.problems.append("--paragate-accept: no check that passed measured anything")
+                return
+            try:
+                self._baselines.save()
+            except (OSError, ValueError) as problem:
+                self.problems.append(f"--paragate-accept: the baseline could not be written: {problem}")
+                # It was asked for, so it must not go unnoticed.
+                self._has_lost_baseline = True
+        if "_baselines" in self.__dict__:
+            self.problems += self._baselines.warnings
 
     @functools.cached_property
     def _basetemp(self) -> Path:
@@ -189,6 +227,8 @@ class Gate:
             loop.verdicts[index].duration_s if index in loop.verdicts else 0.0 for index in range(len(self.plan.checks))
         ]
         outcome, exitstatus = _outcome(loop, results, missing, self.problems)
+        if self._has_lost_baseline and outcome == "passed":
+            outcome, exitstatus = "failed", pytest.ExitCode.TESTS_FAILED
         return GateResult(
             outcome=outcome,
             exitstatus=exitstatus,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_paragate.judge.own import Judge
     from pytest_paragate.model import Check
     from pytest_paragate.sources import DeclaringGate
     from pytest_paragate.verdict import Verdict
@@ -21,10 +22,11 @@ def pytest_paragate_checks(gate: DeclaringGate, config: pytest.Config) -> None:
     """
 
 
-def pytest_paragate_judges() -> Iterable[Any] | None:
+def pytest_paragate_judges(config: pytest.Config) -> Iterable[Judge] | None:
     """Offer judges for the output of further tools.
 
-    Called once in the controller, before anything runs. Return judges, or None.
+    Called once for each conftest.py or plugin that implements it, before anything runs; in a worker that has collected
+    for itself, once more there. Return ``gate.Judge(name, read, programs=(…))`` objects, or None.
     """
 
 

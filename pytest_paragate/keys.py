@@ -18,7 +18,7 @@ from pytest_paragate.shellwords import split_words
 
 LONGEST_S = 1e8
 DURATION_FORMS = 'write seconds as a number, or "500ms", "90s", "2m", "1h", "1m30s"'
-UNSUPPORTED = ("expect", "group", "parse", "retries")
+UNSUPPORTED = ("group", "retries")
 COMMAND_ONLY = ("cwd", "env", "shell")
 
 _UNITS_S = (3600.0, 60.0, 1.0, 0.001)
@@ -43,6 +43,7 @@ class Surroundings(NamedTuple):
     folder: str
     root: str
     agents: tuple[str, ...]
+    judges: Callable[..., Iterable[str]] = lambda programs=False: ()  # names (or programs) of those not built in
 
 
 def shown(value: object) -> str:
@@ -213,6 +214,71 @@ def _environment(key: str, value: object, _: Surroundings) -> dict[str, str]:
     return dict(value)
 
 
+def parse_judge(key: str, value: object, near: Surroundings) -> object:
+    """The judge that ``parse`` names, its path made absolute; or a callable.
+
+    Raises:
+        ValueRefusedError: there is no such judge, or what it takes is missing or wrong.
+    """
+    if callable(value) and not isinstance(value, type):
+        return value
+    if not isinstance(value, str):
+        raise ValueRefusedError(f"`{key}` must be the name of a judge or a function, not {shown(value)}")
+    from pytest_paragate.judge import names
+
+    if value in (own := tuple(near.judges())):
+        return value
+    name, argument = names.split_parse(value)
+    if name not in names.names():
+        guess = nearest(name, [*names.names(), *own])
+        what = f"`{key}` cannot be {shown(value)}: there is no such judge"
+        raise ValueRefusedError(
+            what + (f", did you mean {shown(guess)}?" if guess else ""),
+            f"judges are {', '.join(sorted({*names.names(), *own}))}; or give a function that takes the output",
+        )
+    wanted = names.takes(name)
+    if wanted is None and argument:
+        raise ValueRefusedError(f"`{key}` cannot be {shown(value)}: {name} takes nothing", f'write {key}="{name}"')
+    if wanted is not None and not argument.strip():
+        example = "build/report.xml" if wanted == "path" else r"(?P<passed>\d+) of (?P<total>\d+) ok"
+        what = f"`{key}` cannot be {shown(value)}: {name} needs a {wanted}"
+        raise ValueRefusedError(what, f'write "{name}:{example}"')
+    if wanted == "path":
+        return f"{name}:{os.path.join(near.folder, argument.strip())}"
+    if wanted == "pattern":
+        _check_pattern(key, argument)
+    return f"{name}:{argument}" if argument else name
+
+
+def _check_pattern(key: str, pattern: str) -> None:
+    try:
+        groups = re.compile(pattern, re.MULTILINE).groupindex
+    except (re.error, RecursionError, OverflowError) as problem:
+        raise ValueRefusedError(f"`{key}` has an invalid pattern {shown(pattern)}: {problem}") from None
+    if not groups:
+        raise ValueRefusedError(
+            f"`{key}` has a pattern without named groups: {shown(pattern)}",
+            r'name what is to be read, as in "regex:(?P<passed>\d+) of (?P<total>\d+) ok"',
+        )
+
+
+def parse_expect(key: str, value: object, _: Surroundings) -> tuple[str, ...]:
+    """Criteria, each checked for its form.
+
+    Raises:
+        ValueRefusedError: one of them is none.
+    """
+    from pytest_paragate.judge import criteria
+
+    texts = _texts(key, value)
+    for text in texts:
+        try:
+            criteria.parse(text)
+        except criteria.CriterionError as problem:
+            raise ValueRefusedError(f"`{key}` cannot contain {shown(text)}: {problem.what}", problem.hint) from None
+    return texts
+
+
 def _folder(key: str, value: object, near: Surroundings) -> str:
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str) or not text:
@@ -242,6 +308,8 @@ _KEYS: dict[str, tuple[str, Callable[[str, object, Surroundings], object]]] = {
     "grace": ("grace_s", lambda key, value, _: parse_duration(value, f"`{key}`", zero=True)),
     "leaks": ("leaks", _one_of("kill", "fail", "allow")),
     "advisory": ("advisory", _flag),
+    "parse": ("parse", parse_judge),
+    "expect": ("expect", parse_expect),
     "env": ("env", _environment),
     "cwd": ("cwd", _folder),
     "shell": ("shell", _flag),

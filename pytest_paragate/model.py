@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 if sys.version_info >= (3, 11):
     from typing import assert_never as assert_never
@@ -88,8 +88,10 @@ class Check(NamedTuple):
 
     ``family`` is the name without parameters (``crate`` for ``crate[memory-core]``); a name in ``needs`` or ``after``
     that equals a family stands for all its members. ``reads`` and ``writes`` are absolute, normalised POSIX paths or
-    globs. ``is_marked`` is false only for ordinary tests without ``@pytest.mark.paragate``; of those, all with the same
-    ``together`` run on one worker, one after another, as ``xdist_group`` and ``--dist`` ask for.
+    globs. ``parse`` is a built-in judge's name (with what it takes behind a colon), a callable, or None for the judge
+    that knows the program; ``expect`` are criteria. ``is_marked`` is false only for ordinary tests without
+    ``@pytest.mark.paragate``; of those, all with the same ``together`` run on one worker, one after another, as
+    ``xdist_group`` and ``--dist`` ask for.
     """
 
     nodeid: str
@@ -110,6 +112,8 @@ class Check(NamedTuple):
     grace_s: float = DEFAULT_GRACE_S
     leaks: Leaks = "kill"
     advisory: bool = False
+    parse: Any = None
+    expect: tuple[str, ...] = ()
     command: CommandSpec | None = None
     is_marked: bool = True
     together: str = ""

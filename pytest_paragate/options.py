@@ -12,6 +12,8 @@ OTHERS = {
     "paragate_retries": "--paragate-retries",
     "paragate_cpus": "--paragate-cpus",
     "paragate_json": "--paragate-json",
+    "paragate_sarif": "--paragate-sarif",
+    "paragate_accept": "--paragate-accept",
 }
 
 
@@ -55,6 +57,17 @@ def add_options(parser: pytest.Parser) -> None:
         help="CPU budget that running checks share, by their key `cpus`: a number or 'auto' (default: no budget)",
     )
     add("--paragate-json", metavar="PATH", help="Write a JSON report to PATH, also when the run is interrupted")
+    add(
+        "--paragate-sarif",
+        metavar="PATH",
+        help="Write what all judges found as one SARIF 2.1.0 file to PATH, also when the run is interrupted",
+    )
+    add(
+        "--paragate-accept",
+        action="store_true",
+        default=None,
+        help="Take the benchmark numbers of checks that pass in this run as the new baseline",
+    )
     parser.addini("paragate_slots", "AGENT=N per line; as --paragate-slots", type="linelist", default=[])
     parser.addini("paragate_workers", "auto, fork or popen; as --paragate-workers", default="")
     parser.addini("paragate_timeout", "time limit; as --paragate-timeout", default="")
@@ -64,6 +77,11 @@ def add_options(parser: pytest.Parser) -> None:
         "NAME=N per line: how much there is of a resource that checks name in `uses` (default: 1)",
         type="linelist",
         default=[],
+    )
+    parser.addini(
+        "paragate_baseline",
+        "file for accepted benchmark numbers, relative to the root folder (default: in pytest's cache directory)",
+        default="",
     )
     parser.addini(
         "paragate_agents", "further agent types that checks may name, one per line", type="linelist", default=[]
@@ -84,11 +102,12 @@ def is_on_early(early_config: pytest.Config) -> bool:
 def forget_old_report(early_config: pytest.Config) -> None:
     """Remove the report of an earlier run, which must not be taken for this one's however early this one fails."""
     given = early_config.known_args_namespace
-    path = getattr(given, "paragate_json", None)
-    if path and getattr(given, "paragate", False) and not (given.collectonly or given.help or given.version):
+    paths = [path for name in ("paragate_json", "paragate_sarif") if (path := getattr(given, name, None))]
+    if paths and getattr(given, "paragate", False) and not (given.collectonly or given.help or given.version):
         from pytest_paragate.report import json_file
 
-        json_file.remove_old(early_config.invocation_params.dir / path)
+        for path in paths:
+            json_file.remove_old(early_config.invocation_params.dir / path)
 
 
 def refuse_without_gate(config: pytest.Config) -> None:
@@ -99,5 +118,6 @@ def refuse_without_gate(config: pytest.Config) -> None:
     """
     for name, option in OTHERS.items():
         if config.getoption(name, None) is not None:
-            setting = "" if name in ("paragate_json", "paragate_retries") else f", or use the ini setting {name}"
+            has_setting = name not in ("paragate_json", "paragate_sarif", "paragate_accept", "paragate_retries")
+            setting = f", or use the ini setting {name}" if has_setting else ""
             raise pytest.UsageError(f"{option}: works with --paragate only\n\nhint: add --paragate{setting}")

@@ -371,7 +371,7 @@ def _pool(
 
     def is_short(i: int, check: Check) -> bool:
         if check.kind == "command":
-            return is_known[i] and expected_s[i] <= SHORT_COMMAND_S
+            return is_known[i] and expected_s[i] <= SHORT_COMMAND_S and (not check.parse or type(check.parse) is str)
         if check.together:
             return True
         return not (is_known[i] and slots[check.agent] > 1 and expected_s[i] > long_s[check.agent])

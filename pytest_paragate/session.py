@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,17 +177,35 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
         session.exitstatus = result.exitstatus
     if gate is not None and result is not None and gate.gate.loop_result.signum == signal.SIGTERM:
         session.exitstatus = 128 + signal.SIGTERM
-    if settings.json_path is None or settings.plan_only or session.config.option.collectonly:
+    is_wanted = settings.json_path is not None or settings.sarif_path is not None
+    if not is_wanted or settings.plan_only or session.config.option.collectonly:
         return
-    from pytest_paragate.report import json_file
-
     if result is None:
         from pytest_paragate.gate import empty_result
 
         # An older report must not be taken for this run's.
         result = empty_result(int(session.exitstatus), has_failed=session.testsfailed > 0)
+    if settings.sarif_path is not None:
+        _write_report(session, settings.sarif_path, result, gate)
+    if settings.json_path is not None:
+        result = result._replace(exitstatus=int(session.exitstatus))
+        _write_report(session, settings.json_path, result, None, is_sarif=False)
+
+
+def _write_report(
+    session: pytest.Session, path: Path, result: GateResult, gate: GateSession | None, *, is_sarif: bool = True
+) -> None:
+    from pytest_paragate.report import json_file
+
     try:
-        json_file.write(settings.json_path, json_file.as_data(result._replace(exitstatus=int(session.exitstatus))))
+        if is_sarif:
+            from pytest_paragate.report import sarif
+
+            folders = gate.gate.folders() if gate is not None else {}
+            data = sarif.as_data(result, session.config.rootpath, folders)
+            json_file.write(path, data, what="SARIF", option="--paragate-sarif")
+        else:
+            json_file.write(path, json_file.as_data(result))
     except ParagateError as problem:
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -35,8 +35,9 @@ class Settings(NamedTuple):
 
     ``slots`` holds the agent types that were named; every other one has ``default_slots``. ``timeout_s`` is the time
     limit of checks and tests that set none. ``cpus`` is the machine's CPU budget, None for no budget. ``maxfail`` 0
-    means "no limit". ``numprocesses`` is pytest-xdist's ``-n`` after ``--maxprocesses``, None when it was not given.
-    ``gateways`` are those of ``--tx`` and ``--px``, None where the test-runner has local workers like the others.
+    means "no limit". ``baseline_path`` is the file of accepted benchmark numbers where the user has chosen one.
+    ``numprocesses`` is pytest-xdist's ``-n`` after ``--maxprocesses``, None when it was not given. ``gateways`` are
+    those of ``--tx`` and ``--px``, None where the test-runner has local workers like the others.
     """
 
     slots: Mapping[str, int] = {}
@@ -47,6 +48,9 @@ class Settings(NamedTuple):
     resources: Mapping[str, int] = {}
     agents: tuple[str, ...] = ()
     json_path: Path | None = None
+    sarif_path: Path | None = None
+    baseline_path: Path | None = None
+    accepts_benchmarks: bool = False
     plan_only: bool = False
     maxfail: int = 0
     numprocesses: int | None = None
@@ -131,7 +135,10 @@ def _read(config: pytest.Config) -> Settings:
             config.getini("paragate_resources"), _INI.format("paragate_resources"), _number, is_agent=False
         ),
         agents=agents,
-        json_path=_json_path(config),
+        json_path=_report_path(config, "paragate_json"),
+        sarif_path=_report_path(config, "paragate_sarif"),
+        baseline_path=_baseline_path(config),
+        accepts_benchmarks=bool(config.getoption("paragate_accept")),
         plan_only=bool(config.getoption("paragate_plan")),
         maxfail=int(config.getoption("maxfail", 0) or 0),
         numprocesses=numprocesses,
@@ -220,8 +227,19 @@ def _workers(config: pytest.Config) -> Workers:
     return _first_given(config, "paragate_workers", parse) or "auto"
 
 
-def _json_path(config: pytest.Config) -> Path | None:
-    given = config.getoption("paragate_json")
+def _baseline_path(config: pytest.Config) -> Path | None:
+    given = config.getini("paragate_baseline")
+    if not given:
+        return None
+    path = Path(os.path.abspath(config.rootpath / str(given)))
+    if path.is_dir():
+        where = _INI.format("paragate_baseline")
+        raise OptionError(f"cannot be {shown(given)}: it is a folder", where=where, hint="give the path of a file")
+    return path
+
+
+def _report_path(config: pytest.Config, name: str) -> Path | None:
+    given = config.getoption(name)
     if given is None or _is_worker(config):
         return None
     path = Path(os.path.abspath(config.invocation_params.dir / given))
@@ -233,7 +251,7 @@ def _json_path(config: pytest.Config) -> Path | None:
     elif not path.parent.is_dir():
         what = f"cannot be {shown(given)}: there is no folder {path.parent}"
     if what:
-        raise OptionError(what, where="--paragate-json", hint="give the path of a file in a folder that exists")
+        raise OptionError(what, where=OTHERS[name], hint="give the path of a file in a folder that exists")
     return path
 
 

@@ -99,7 +99,13 @@ class Sources:
 
     def near(self, folder: Path) -> Surroundings:
         """What values in a file of ``folder`` are relative to."""
-        return Surroundings(folder=str(folder), root=self._root, agents=self._agents)
+        return Surroundings(folder=str(folder), root=self._root, agents=self._agents, judges=self._own_judges)
+
+    def _own_judges(self, *, programs: bool = False) -> list[str]:
+        from pytest_paragate.judge.own import own_judges
+
+        own = own_judges(self._config)
+        return [] if own is None else list(own.by_program if programs else own.by_name)
 
     def conftest(self, path: Path) -> Source | None:
         """What the conftest.py at ``path`` declares; None if it is not loaded or declares nothing."""

@@ -14,7 +14,7 @@ from pytest_paragate.declare import Declaration
 from pytest_paragate.keys import ValueRefusedError, shown
 from pytest_paragate.model import Place, nearest
 
-_SETTINGS = ("agents", "cpus", "resources", "slots", "timeout", "workers")
+_SETTINGS = ("agents", "baseline", "cpus", "resources", "slots", "timeout", "workers")
 
 
 class Table(NamedTuple):

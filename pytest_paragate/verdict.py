@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_paragate.model import Kind
+
+if TYPE_CHECKING:
+    from pytest_paragate.judge.facts import Issue, Metric
 
 Bound = Literal["critical-path", "agent", "resource", "exclusive", "cpus"]
 SpeedupBasis = Literal["sum", "history", "calibrated"]
@@ -58,7 +61,8 @@ class Verdict(NamedTuple):
     and ``max_rss_kb`` are the command's own and None where they were not measured. ``log`` is the path of the whole
     output, ``output`` its head and tail with the hidden part counted. ``details`` is what a reader needs to
     understand a failure (a traceback). ``waited_for`` holds node ids: what it needed or came after, and what it was
-    kept apart from when it could otherwise have started.
+    kept apart from when it could otherwise have started. ``judge`` names the tool whose output was read, for
+    ``counts``, ``metrics`` and ``issues``; of these ``issues_cut`` more were counted and not kept.
     """
 
     outcome: Outcome
@@ -69,6 +73,10 @@ class Verdict(NamedTuple):
     tolerated: bool = False
     leaked: tuple[Leaked, ...] = ()
     counts: Mapping[str, int] = {}
+    metrics: Mapping[str, Metric] = {}
+    issues: tuple[Issue, ...] = ()
+    issues_cut: int = 0
+    judge: str | None = None
     attempts: int = 1
     start_s: float | None = None
     duration_s: float = 0.0
@@ -93,6 +101,8 @@ class Verdict(NamedTuple):
         data["outcome"] = self.outcome.value
         data["leaked"] = [process._asdict() for process in self.leaked]
         data["counts"] = dict(self.counts)
+        data["metrics"] = {name: tuple(metric) for name, metric in self.metrics.items()}
+        data["issues"] = [tuple(issue) for issue in self.issues]
         return data
 
     @classmethod
@@ -101,6 +111,11 @@ class Verdict(NamedTuple):
         values["outcome"] = Outcome(values["outcome"])
         values["leaked"] = tuple(Leaked(**process) for process in values["leaked"])
         values["waited_for"] = tuple(values["waited_for"])
+        if values["metrics"] or values["issues"]:
+            from pytest_paragate.judge.facts import Issue, Metric
+
+            values["metrics"] = {name: Metric(*metric) for name, metric in values["metrics"].items()}
+            values["issues"] = tuple(Issue(*issue) for issue in values["issues"])
         return cls(**values)
 
 

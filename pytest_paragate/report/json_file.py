@@ -15,14 +15,19 @@ import stat
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_paragate.model import ParagateError
 from pytest_paragate.report.summary import agent_facts, by_agent
 from pytest_paragate.report.text import neutral
 from pytest_paragate.verdict import CheckResult, GateResult, Leaked, Outcome, WorkerRecord
 
+if TYPE_CHECKING:
+    from pytest_paragate.judge.facts import Issue, Metric
+
 SCHEMA = "paragate/1"
+# In the head of our SARIF files: see ``report/sarif.py``.
+_SARIF_MARK = b'"properties": {\n  "producer": "pytest-paragate"'
 _DIGITS = 4
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -107,7 +112,11 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "tolerated": verdict.tolerated,
         "leaked": [_leaked(process) for process in verdict.leaked],
         "summary": neutral(verdict.summary, keep_newlines=False),
-        "counts": dict(sorted(verdict.counts.items())),
+        "counts": {neutral(name): number for name, number in sorted(verdict.counts.items())},
+        "metrics": {neutral(name): _metric(metric) for name, metric in sorted(verdict.metrics.items())},
+        "issues": [_issue(issue) for issue in verdict.issues],
+        "issues_cut": verdict.issues_cut,
+        "judge": verdict.judge,
         "reason": None if verdict.reason is None else neutral(verdict.reason),
         "needs": list(check.needs),
         "attempts": verdict.attempts,
@@ -120,6 +129,20 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "worker": verdict.worker,
         "waited_for": list(verdict.waited_for),
         "log": verdict.log,
+    }
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {"value": metric.value, "unit": metric.unit, "spread": metric.spread, "repeats": metric.repeats}
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    texts = {"tool": issue.tool, "severity": issue.severity, "rule": issue.rule, "message": issue.message}
+    return {
+        "file": issue.file,
+        "line": issue.line,
+        "column": issue.column,
+        **{name: text and neutral(text, keep_newlines=False) for name, text in texts.items()},
     }
 
 
@@ -173,7 +196,7 @@ def _valid(value: Any) -> Any:
     return value
 
 
-def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
+def write(path: str | os.PathLike[str], data: Mapping[str, Any], *, what: str = "JSON", option: str = "") -> None:
     """Put ``data`` into the file at ``path``, as a whole or not at all, making its folder where needed.
 
     A device or pipe is written to as it is. Raises :class:`ReportError` saying what the system said.
@@ -191,9 +214,9 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ReportError(
-            f"the JSON report could not be written: {said}",
+            f"the {what} report could not be written: {said}",
             where=os.fspath(path),
-            hint="give --paragate-json a file that can be written",
+            hint=f"give {option or '--paragate-json'} a file that can be written",
         ) from error
 
 
@@ -202,7 +225,8 @@ def remove_old(path: Path) -> None:
     try:
         if stat.S_ISREG(path.stat().st_mode):
             with path.open("rb") as file:
-                is_ours = b'"schema": "paragate' in file.read(64)
+                start = file.read(2048)
+            is_ours = b'"schema": "paragate' in start[:64] or _SARIF_MARK in start
             if is_ours:
                 Path(os.path.realpath(path)).unlink()
     except (OSError, ValueError):

@@ -120,6 +120,7 @@ def agent_facts(results: Sequence[CheckResult]) -> list[str]:
     with_leaks = [result.verdict.counts["leaks"] for result in results if "leaks" in result.verdict.counts]
     if with_leaks:
         facts.append(_counted(sum(with_leaks), "leak"))
+    facts += _other_findings(results, has_facts=bool(facts))
     outcomes = [result.verdict.outcome for result in results]
     skipped = outcomes.count(Outcome.SKIPPED)
     if not facts and len(outcomes) > skipped:
@@ -127,6 +128,21 @@ def agent_facts(results: Sequence[CheckResult]) -> list[str]:
     if skipped:
         facts.append(f"{skipped} skipped")
     return facts
+
+
+def _other_findings(results: Sequence[CheckResult], *, has_facts: bool) -> list[str]:
+    """What judges found that is neither tests nor issues nor leaks: benchmarks, coverage, or one check's own words."""
+    judged = [result.verdict for result in results if result.verdict.judge is not None and not result.verdict.reason]
+    found = []
+    benchmarks = sum(verdict.counts.get("benchmarks", 0) for verdict in judged)
+    if benchmarks:
+        found.append(f"{_counted(benchmarks, 'benchmark')} run")
+    coverage = [verdict.metrics["coverage"].value for verdict in judged if "coverage" in verdict.metrics]
+    if coverage:
+        found.append(f"coverage {min(coverage):g} %")
+    if not found and not has_facts and len(judged) == len(results) == 1 and judged[0].summary:
+        found.append(judged[0].summary)
+    return found
 
 
 def _issues(verdicts: Sequence[Verdict]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from pytest_paragate.verdict import Verdict, WorkerRecord
 
 if TYPE_CHECKING:
+    from pytest_paragate.judge.baseline import Baselines
     from pytest_paragate.run.nodes import Nodes
 
 Reports: TypeAlias = Sequence[Mapping[str, Any]] | Sequence[float]
@@ -55,7 +56,8 @@ class LoopResult:
 
 
 class LoopSettings(NamedTuple):
-    """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id."""
+    """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id,
+    ``baselines`` when a benchmark was judged."""
 
     maxfail: int
     max_worker_restart: int | None
@@ -63,3 +65,4 @@ class LoopSettings(NamedTuple):
     journal_path: Callable[[str], str]
     basetemp: Callable[[str], str]
     nodes: Nodes
+    baselines: Callable[[], Baselines] | None = None

@@ -6,15 +6,24 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_paragate.collect import CHECK
 from pytest_paragate.declare import split_command
+from pytest_paragate.judge import names
 from pytest_paragate.judge.ending import status_text
+from pytest_paragate.keys import Surroundings, ValueRefusedError, parse_judge
+from pytest_paragate.model import DeclarationError
 from pytest_paragate.run import process
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.items import CONTEXT, WORKER, ItemContext
 from pytest_paragate.run.worker import Worker
+
+if TYPE_CHECKING:
+    from pytest_paragate.judge.facts import Issue, Metric
+    from pytest_paragate.judge.run import OwnJudge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +31,8 @@ class CommandResult:
     """A command that has ended. ``stdout`` and ``stderr`` are text; of long output, head and tail.
 
     ``returncode`` is negative for a signal, as in :mod:`subprocess`. ``cpu_s`` and ``max_rss_kb`` (KiB) are None where
-    the system does not tell. ``counts`` holds what was read from the output.
+    the system does not tell. ``counts``, ``metrics`` and ``issues`` hold what a judge read from the output, ``summary``
+    in one line.
     """
 
     command: str
@@ -34,6 +44,9 @@ class CommandResult:
     max_rss_kb: int | None = None
     timed_out: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    issues: tuple[Issue, ...] = ()
+    summary: str = ""
 
 
 class CommandFailed(Exception):
@@ -60,6 +73,7 @@ class CommandRunner:
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
         shell: bool = False,
+        parse: str | OwnJudge | None = None,
     ) -> CommandResult:
         """Run ``command`` and wait for it.
 
@@ -70,11 +84,13 @@ class CommandRunner:
             cwd: folder to run in, relative to the declaring file's folder, which is also the default.
             env: laid over the check's environment as it is now.
             shell: give the string to the shell.
+            parse: judge of the output, as the key of that name; the check's own, or by program name, unless given.
 
         Raises:
             CommandFailed: there is no such program, or, with ``check``, exit status, signal or time limit.
         """
         words, timeout_s = split_command(command, shell=shell, timeout=timeout)
+        parse = self._judge(parse)
         shown = command if isinstance(command, str) else shlex.join(command)
         worker, context = self._item.config.stash.get(WORKER, None), self._item.stash.get(CONTEXT, None)
         if worker is None or context is None:
@@ -93,10 +109,43 @@ class CommandRunner:
         except process.CannotStart as problem:
             context.commands.append({"command": shown, "cannot_start": str(problem)})
             raise CommandFailed(f"{problem}: {shown}") from None
-        return _judged(shown, done, worker, context, timeout_s=timeout_s, check=check)
+        folder = str(self._folder / cwd) if cwd is not None else str(self._folder)
+        judged = self._judged(words, done, folder, shell=shell, parse=parse)
+        return _completed(shown, done, worker, context, timeout_s=timeout_s, check=check, judged=judged)
+
+    def _judge(self, parse: str | OwnJudge | None) -> Any:
+        if parse is None:
+            check = self._item.stash.get(CHECK, None)
+            return None if check is None else check.parse
+        near = Surroundings(str(self._folder), str(self._folder), (), self._own_judges)
+        try:
+            return parse_judge("parse", parse, near)
+        except ValueRefusedError as problem:
+            raise DeclarationError(problem.what, hint=problem.hint) from None
+
+    def _own_judges(self, *, programs: bool = False) -> Mapping[str, OwnJudge]:
+        if not self._item.config.hook.pytest_paragate_judges.get_hookimpls():
+            return {}
+        from pytest_paragate.judge.own import own_judges
+
+        own = own_judges(self._item.config)
+        return {} if own is None else own.by_program if programs else own.by_name
+
+    def _judged(
+        self, words: Sequence[str], done: process.Completed, folder: str, *, shell: bool, parse: Any
+    ) -> dict[str, Any] | None:
+        """What a judge reads in the output of a command that ended by itself."""
+        own = self._own_judges(programs=True)
+        if done.timed_out or not (parse is not None or own or names.may_know(words, shell)):
+            return None
+        from pytest_paragate.judge.run import judged
+
+        if isinstance(parse, str):
+            parse = self._own_judges().get(parse, parse)
+        return judged(words, done, cwd=folder, shell=shell, parse=parse, own=own)
 
 
-def _judged(
+def _completed(
     shown: str,
     done: process.Completed,
     worker: Worker,
@@ -104,6 +153,7 @@ def _judged(
     *,
     timeout_s: float | None,
     check: bool,
+    judged: dict[str, Any] | None,
 ) -> CommandResult:
     result = CommandResult(
         command=shown,
@@ -114,6 +164,7 @@ def _judged(
         cpu_s=done.cpu_s,
         max_rss_kb=done.max_rss_kb,
         timed_out=done.timed_out,
+        **_facts(judged),
     )
     context.commands.append(
         {
@@ -127,6 +178,7 @@ def _judged(
             "leaked": [{"pid": leak.pid, "command": leak.command, "killed": leak.killed} for leak in done.leaked],
             "stdout_path": done.stdout_path,
             "stderr_path": done.stderr_path,
+            **({"judged": judged} if judged else {}),
         }
     )
     # Shown with the check's own captured output, where a reader looks for it.
@@ -137,6 +189,20 @@ def _judged(
         how = f"took longer than {timeout_s:g} s" if done.timed_out else status_text(done.returncode)
         raise CommandFailed(f"{how}: {shown}", result)
     return result
+
+
+def _facts(judged: dict[str, Any] | None) -> dict[str, Any]:
+    if judged is None:
+        return {}
+    from pytest_paragate.judge.facts import from_data
+
+    facts = from_data(judged)
+    return {
+        "counts": facts.counts,
+        "metrics": facts.metrics,
+        "issues": tuple(facts.issues),
+        "summary": facts.summary,
+    }
 
 
 def _text(path: str | None) -> str:

@@ -100,6 +100,7 @@ class ItemRunner:
         self._by_nodeid: dict[str, int] | None = None
         self._has_asked_to_stop = False
         self._config.stash[WORKER] = worker
+        worker.find_parse = self._parse_of
         crash_path = worker.setup["crash_path"]
         # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
         session.gethookproxy = functools.cache(session.gethookproxy)  # type: ignore[method-assign, assignment]
@@ -150,6 +151,12 @@ class ItemRunner:
     def finish(self) -> None:
         """Tear down everything that is still set up."""
         self._tear_down_for(None)
+
+    def _parse_of(self, index: int, nodeid: str) -> Any:
+        from pytest_paragate.collect import CHECK
+
+        item = self._named(index, nodeid)
+        return None if item is None else item.stash[CHECK].parse
 
     def _items(self, indices: Sequence[int], nodeids: Sequence[str] | None) -> list[pytest.Item | None]:
         """The items the controller means: usually at the same place; a fresh session may have another order."""

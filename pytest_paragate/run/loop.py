@@ -95,6 +95,7 @@ class Loop:
         self._plan, self._schedule, self._launcher, self._inbox = plan, schedule, launcher, inbox
         self._audience, self._settings, self._started_at = audience, settings, started_at
         self._nodes = settings.nodes
+        self._surroundings: Any = {"gate_started_at": started_at, "baselines": settings.baselines}
         self._seats: dict[Slot, _Seat] = {}
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
@@ -199,9 +200,7 @@ class Loop:
         if first.kind == "command":
             self._send_commands(seat, seat.worker, checks)
         else:
-            if not seat.has_items:
-                seat.worker.send(messages.node(self._nodes.join(seat.worker.id)))
-            seat.has_items = True
+            self._join(seat, seat.worker)
             seat.has_tests = seat.has_tests or first.kind == "test"
             order = messages.items(
                 self._plan,
@@ -228,8 +227,16 @@ class Loop:
             )
         )
 
+    def _join(self, seat: _Seat, worker: WorkerHandle) -> None:
+        """From now on the worker needs a session."""
+        if not seat.has_items:
+            worker.send(messages.node(self._nodes.join(worker.id)))
+        seat.has_items = True
+
     def _send_commands(self, seat: _Seat, worker: WorkerHandle, indices: Sequence[int]) -> None:
         orders = [] if worker.is_copy else [self._order(index) for index in indices]
+        if any("own" in order for order in orders):
+            self._join(seat, worker)
         if len(indices) > 1:
             worker.send({"do": "commands", "indices": list(indices), **({"orders": orders} if orders else {})})
             return
@@ -311,14 +318,14 @@ class Loop:
         reports: Reports = ()
         facts: Mapping[str, Any] = {}
         if kind == "passed":
-            verdict = verdicts.of_pass(*news[2:5], gate_started_at=self._started_at)
+            verdict = verdicts.of_pass(check, *news[2:5], **self._surroundings)
             reports = news[5]
         elif kind in ("ended", "command"):
             facts = news[2] if kind == "command" else dict(zip(messages.ENDED, news[2:], strict=True))
-            verdict = verdicts.of_command(check, facts, seat.order, gate_started_at=self._started_at)
+            verdict = verdicts.of_command(check, facts, seat.order, **self._surroundings)
         elif kind == "item":
             facts = messages.unpacked(news[2])
-            verdict = verdicts.of_item(check, facts, seat.order, gate_started_at=self._started_at)
+            verdict = verdicts.of_item(check, facts, seat.order, **self._surroundings)
             reports = facts["reports"]
         else:  # cannot, differs
             verdict = Verdict(outcome=Outcome.ERROR, summary=news[2], reason=news[2])

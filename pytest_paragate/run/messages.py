@@ -7,7 +7,8 @@ wants, ``say`` what the worker answers.
 do
 ===========  ==============================================================================================
 command      run one command: ``index``, and where the worker has no copy of the plan ``name, argv, cwd, env, shell,
-             timeout_s, grace_s, leaks``
+             timeout_s, grace_s, leaks``, and where they are wanted ``parse``, the judge of its output, or ``own``: that
+             is an object which the worker's session has
 commands     run these short ones, one after another: ``indices``, and ``orders`` as above where there is no copy
 node         items will follow, and this is ``config.workerinput`` for them: ``workerinput``
 items        run collected items in order: ``indices, basetemp``, and where they are not the defaults ``nodeids,
@@ -39,7 +40,8 @@ ended        a command came to its own end, silently: ``index, returncode, start
 passed       an item passed and its reports say nothing else: ``index, started_at, duration_s, cpu_s, phases``, where
              phases are ``duration, start, stop`` of setup, call and teardown
 command      a command ended: ``index, facts``, the same as of ``ended`` by name, and where there are any ``timed_out,
-             stopped, leaked``, its ``log`` and the ``output`` that people see of it
+             stopped, leaked``, what was read from its output (``judged``), its ``log`` and the ``output`` that people
+             see of it
 cannot       a command could not be started: ``index, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
 differs      the worker collected other items than the controller: ``index, why``
@@ -99,6 +101,10 @@ def command(index: int, check: Check, spec: CommandSpec) -> Message:
         message["shell"] = True
     if check.timeout_s is not None:
         message["timeout_s"] = check.timeout_s
+    if isinstance(check.parse, str):
+        message["parse"] = check.parse
+    elif check.parse is not None:
+        message["own"] = True
     return message
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from pytest_paragate.judge.baseline import Baselines
 
 
 class Order(NamedTuple):
@@ -21,7 +24,14 @@ class Order(NamedTuple):
     is_timeout: bool
 
 
-def of_command(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate_started_at: float) -> Verdict:
+def of_command(
+    check: Check,
+    facts: Mapping[str, Any],
+    order: Order | None,
+    *,
+    gate_started_at: float,
+    baselines: Callable[[], Baselines] | None = None,
+) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
     leaked = tuple(Leaked(**leak) for leak in facts.get("leaked", ()))
     was_stopped = facts.get("stopped", False)
@@ -34,7 +44,7 @@ def of_command(check: Check, facts: Mapping[str, Any], order: Order | None, *, g
         leaked=[str(leak) for leak in leaked],
         fails_on_leak=check.leaks == "fail",
     )
-    return Verdict(
+    verdict = Verdict(
         outcome=ended.outcome,
         summary=ended.summary,
         reason=ended.reason,
@@ -47,14 +57,45 @@ def of_command(check: Check, facts: Mapping[str, Any], order: Order | None, *, g
         log=facts.get("log"),
         output=facts.get("output", ""),
     )
+    return _judged(verdict, check, [facts], baselines)
 
 
-def of_pass(started_at: float, duration_s: float, cpu_s: float, *, gate_started_at: float) -> Verdict:
+def of_pass(
+    check: Check,
+    started_at: float,
+    duration_s: float,
+    cpu_s: float,
+    *,
+    gate_started_at: float,
+    baselines: Callable[[], Baselines] | None = None,
+) -> Verdict:
     """The verdict of an item that passed and left nothing else to say."""
-    return Verdict(outcome=Outcome.PASSED, start_s=started_at - gate_started_at, duration_s=duration_s, cpu_s=cpu_s)
+    start_s = started_at - gate_started_at
+    verdict = Verdict(outcome=Outcome.PASSED, start_s=start_s, duration_s=duration_s, cpu_s=cpu_s)
+    return _judged(verdict, check, (), baselines)
 
 
-def of_item(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate_started_at: float) -> Verdict:
+def _judged(
+    verdict: Verdict,
+    check: Check,
+    commands: Sequence[Mapping[str, Any]],
+    baselines: Callable[[], Baselines] | None,
+) -> Verdict:
+    if not check.expect and not any("judged" in command for command in commands):
+        return verdict
+    from pytest_paragate.run.judging import judged
+
+    return judged(verdict, check, commands, baselines)
+
+
+def of_item(
+    check: Check,
+    facts: Mapping[str, Any],
+    order: Order | None,
+    *,
+    gate_started_at: float,
+    baselines: Callable[[], Baselines] | None = None,
+) -> Verdict:
     """The verdict of a function check or test from pytest's reports of it."""
     commands = facts["commands"]
     leaks = [*facts["leaked"], *(leak for command in commands for leak in command.get("leaked", ()))]
@@ -74,7 +115,7 @@ def of_item(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate
             leaked=[str(leak) for leak in leaked],
             fails_on_leak=check.leaks == "fail",
         )
-    return Verdict(
+    verdict = Verdict(
         outcome=ended.outcome,
         summary=ended.summary,
         reason=ended.reason,
@@ -86,6 +127,7 @@ def of_item(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate
         exit_code=commands[-1].get("returncode") if commands else None,
         details=facts["internal_error"] or "",
     )
+    return _judged(verdict, check, commands, baselines)
 
 
 def of_death(

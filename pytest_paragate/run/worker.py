@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from pytest_paragate.judge import names
 from pytest_paragate.run import keeper, linux, messages, process, stack
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
 from pytest_paragate.run.journal import Journal, line_of
@@ -60,6 +61,8 @@ class Worker:
         self._pending: Message = {}
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._run_items: Callable[[Message], None] | None = None
+        # Set by a session: the object that a command check's key `parse` holds.
+        self.find_parse: Callable[[int, str], Any] | None = None
         self._keeper_fd = keeper.descriptor(os.environ)
 
     def send(self, message: Message) -> None:
@@ -112,7 +115,11 @@ class Worker:
             if message is None or message["do"] == "exit":
                 return False
             if message["do"] == "command":
-                self._run_command(message if self._order_of is None else self._order_of(message["index"]))
+                order = message if self._order_of is None else self._order_of(message["index"])
+                if order.get("own") and self._run_items is None:
+                    self._pending = order
+                    return True
+                self._run_command(order)
                 self.tell()
             elif message["do"] == "commands":
                 self._run_commands(message)
@@ -134,13 +141,16 @@ class Worker:
     def take_up(self, run_items: Callable[[Message], None]) -> None:
         """Called by the booted session: run the item that asked for it, then whatever comes."""
         self._run_items = run_items
-        run_items(self._pending)
+        if self._pending["do"] == "command":
+            self._run_command(self._pending)
+        else:
+            run_items(self._pending)
         self.obey()
 
     def refuse_pending(self, why: str) -> None:
         """There is no session to run items in; say so for those that wait, unless the session has taken them up."""
         if not self.has_session:
-            for index in self._pending["indices"]:
+            for index in self._pending.get("indices") or [self._pending["index"]]:
                 self.news("differs", index, why)
             self.tell()
 
@@ -237,13 +247,29 @@ class Worker:
         except OSError as problem:  # no such program or folder, or no room for its output
             self.news("cannot", index, str(problem))
         else:
-            if done.leaked or done.stdout_path or done.stderr_path or done.timed_out or done.stopped:
+            judged = self._judged(message, done)
+            if judged or done.leaked or done.stdout_path or done.stderr_path or done.timed_out or done.stopped:
                 self.allow(leak.pid for leak in done.leaked if not leak.killed)
-                self.news("command", index, {**completed_data(done), **_logged(done)})
+                self.news("command", index, {**completed_data(done), **judged, **_logged(done)})
             else:
                 self.news("ended", index, *done[:5])
         finally:
             self._end()
+
+    def _judged(self, message: Message, done: process.Completed) -> Message:
+        """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
+        is_shell = message.get("shell", False)
+        if not (message.get("own") or message.get("parse") or names.may_know(message["argv"], is_shell)):
+            return {}
+        if done.timed_out or done.stopped:
+            return {}
+        from pytest_paragate.judge.run import judged
+
+        parse = message.get("parse")
+        if message.get("own") and self.find_parse is not None:
+            parse = self.find_parse(message["index"], message["name"])
+        found = judged(message["argv"], done, cwd=message["cwd"], shell=is_shell, parse=parse)
+        return {} if found is None else {"judged": found}
 
     def _receive(self, message: Message | None) -> None:
         """Runs in the receiving thread."""

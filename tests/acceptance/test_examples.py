@@ -64,6 +64,9 @@ def test_the_python_example_passes(python_project: Project) -> None:
     }  # fmt: skip
     tests = next(agent for agent in run.report["agents"] if agent["agent"] == "test-runner")
     assert tests["passed"] == tests["tests"] > 30
+    summaries = agent_summaries(run)
+    assert (summaries["code-reviewer"], summaries["feature-implementer"]) == ("0 issues", "4 benchmarks run")
+    assert summaries["debugger"].startswith("growth_kib ")
     assert_ran_alone(run, "speed")
 
 
@@ -105,6 +108,12 @@ def test_the_rust_example_passes(workspace: Project) -> None:
         "crate[memory-core]", "crate[memory-storage-turso]", "crate[memory-storage-redb]",
     }  # fmt: skip
     assert_ran_alone(run, "bench")
+    assert agent_summaries(run) == {
+        "code-reviewer": "0 issues",
+        "test-runner": "25/25 tests passed",
+        "feature-implementer": "0 issues, 10 benchmarks run",
+        "debugger": "0 leaks",
+    }
     assert_summary_drawn_last(run)
     assert "ready to release" in (run.folder / "release/RELEASE_SUMMARY.txt").read_text("utf-8")
 
@@ -119,12 +128,20 @@ def test_the_rust_example_reports_exactly_the_planted_faults(workspace: Project)
     outcomes = run.outcomes()
     assert {name for name, outcome in outcomes.items() if outcome != "passed"} == FAULTS, run.text
     assert {outcomes[name] for name in FAULTS} == {"failed"}
+    summaries = {check["name"]: check["summary"] for check in run.report["checks"]}
+    assert summaries["crate[memory-core]"] == "8/9 tests passed"
+    assert summaries["leaks"].endswith("bytes definitely lost")
+    assert summaries["clippy"] == "1 issue"
     assert all(check["start_s"] is not None for check in run.report["checks"])
     told = [line for line in run.text.partition("= paragate =")[2].splitlines() if line.startswith("FAILED")]
     assert len(told) == len(FAULTS)
     assert_summary_drawn_last(run)
     summary = (run.folder / "release/RELEASE_SUMMARY.txt").read_text("utf-8")
     assert all(name in summary.partition("not ready: ")[2] for name in FAULTS)
+
+
+def agent_summaries(run: GateRun) -> dict[str, str]:
+    return {agent["agent"]: agent["summary"] for agent in run.report["agents"]}
 
 
 def spans(run: GateRun) -> dict[str, tuple[float, float]]:

@@ -1,0 +1,247 @@
+"""A tool's output as judges read it: cleaned lines of two streams, in bounded time and memory however hostile it is.
+
+- Streams are read in blocks. A judge that names what its lines contain gets these alone, at the speed of a search.
+- Terminal sequences are taken out; a carriage return ends a line; bytes that are no UTF-8 become U+FFFD.
+- What exceeds a budget is left out up to the end of the output, where tools say what they found, and ``is_cut`` tells.
+"""
+
+from __future__ import annotations
+
+import collections
+import glob
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+_BLOCK = 1 << 20
+_LONGEST_LINE = 8192  # bytes
+_LONGEST_DATA_LINE = 1 << 20
+_MOST_LINES = 120_000
+_LAST_LINES = 500
+_MOST_LINE_BYTES = 24 << 20
+_MOST_ESCAPES = 400_000
+_TAIL = 1 << 16
+_LARGEST_DOCUMENT = 5 << 20  # bytes of JSON that are read as one document
+_REPORT_SLACK_S = 0.1  # the clock of file systems is coarse
+
+_ESCAPES = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?|\x1b[ -/]*[0-~]?"
+)
+
+
+class Stream:
+    """What was written to one stream: the file at ``path``, or nothing. ``is_cut`` is set by reading."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self.is_cut = False
+        try:
+            self.size = os.path.getsize(path) if path else 0
+        except OSError:
+            self.path, self.size = None, 0
+
+    def lines(self, *needles: str, is_data: bool = False) -> Iterator[str]:
+        """Cleaned lines that contain any of ``needles``, or all of them; blank lines only when nothing is named.
+
+        A line is cut at 8 KiB. With ``is_data`` (JSON lines) it may be 1 MiB long.
+        """
+        if self.path is None:
+            return
+        longest = _LONGEST_DATA_LINE if is_data else _LONGEST_LINE
+        wanted = tuple(needle.encode() for needle in needles)
+        budget = _Budget()
+        found: Iterator[bytes] = iter(())
+        with open(self.path, "rb") as file:
+            for chunk in _chunks(file, longest, budget):
+                found = iter(_hits(chunk, wanted) if wanted else chunk.split(b"\n"))
+                for line in found:
+                    if not budget.may_spend(min(len(line), longest)):
+                        break
+                    yield line[:longest].decode("utf-8", "replace")
+                if budget.is_spent:
+                    break
+            if not budget.is_spent:
+                return
+            self.is_cut = True
+            last = collections.deque(found, maxlen=_LAST_LINES)
+            if self.size - _TAIL > file.tell():
+                file.seek(self.size - _TAIL)
+                last.clear()
+                file.readline(_TAIL)
+            # Where tools say what they found.
+            chunk = _clean(file.read(_TAIL), None)
+            last.extend(_hits(chunk, wanted) if wanted else chunk.split(b"\n"))
+            for line in last:
+                yield line[:longest].decode("utf-8", "replace")
+
+    def tail(self, size: int = _TAIL) -> str:
+        """The last ``size`` bytes, cleaned; a line that is cut by that is left out."""
+        if self.path is None:
+            return ""
+        with open(self.path, "rb") as file:
+            file.seek(max(self.size - size, 0))
+            data = _clean(file.read(size), None)
+        if self.size > size:
+            data = data.partition(b"\n")[2]
+        return data.decode("utf-8", "replace")
+
+    def head(self, size: int = _TAIL) -> str:
+        """The first ``size`` bytes, cleaned."""
+        if self.path is None:
+            return ""
+        with open(self.path, "rb") as file:
+            return _clean(file.read(size), None).decode("utf-8", "replace")
+
+    def document(self) -> Any:
+        """The JSON document that the stream holds, after any lines of other text; None when there is none.
+
+        A document larger than 5 MiB is not read.
+        """
+        if self.path is None:
+            return None
+        if self.size > _LARGEST_DOCUMENT:
+            self.is_cut = True
+            return None
+        with open(self.path, "rb") as file:
+            text = file.read(_LARGEST_DOCUMENT).decode("utf-8", "replace").lstrip("\ufeff")
+        start = re.search(r"^[ \t]*[\[{]", text, re.MULTILINE)
+        if start is None:
+            return None
+        try:
+            return json.JSONDecoder().raw_decode(text, start.end() - 1)[0]
+        except (ValueError, RecursionError):
+            return None
+
+
+class Output:
+    """Everything that a judge may look at. ``returncode`` is negative for a signal.
+
+    ``argv`` is the tool with its arguments, as far as it is known: without ``python -m``, ``uv run`` and the like.
+    ``is_script`` says that a shell may have run more than the tool. ``argument`` is what followed the judge's name in
+    ``parse``; ``started_at`` is when the command began, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        argv: Sequence[str] = (),
+        returncode: int = 0,
+        stdout: Stream | str | None = None,
+        stderr: Stream | str | None = None,
+        argument: str = "",
+        cwd: str = ".",
+        is_script: bool = False,
+        joins_streams: bool = False,
+        started_at: float = 0.0,
+    ) -> None:
+        self.argv, self.returncode, self.argument, self.cwd = tuple(argv), returncode, argument, cwd
+        self.is_script, self.joins_streams, self.started_at = is_script, joins_streams, started_at
+        self.stdout = stdout if isinstance(stdout, Stream) else Stream(stdout)
+        self.stderr = stderr if isinstance(stderr, Stream) else Stream(stderr)
+
+    @property
+    def err(self) -> Stream:
+        """stderr, or stdout where a shell has joined the two."""
+        return self.stdout if self.joins_streams and not self.stderr.size else self.stderr
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something was left out while reading."""
+        return self.stdout.is_cut or self.stderr.is_cut
+
+    def has(self, *flags: str) -> bool:
+        """Whether an argument is one of ``flags``, or one of them with ``=value``."""
+        return any(word == flag or word.startswith(f"{flag}=") for word in self.argv[1:] for flag in flags)
+
+    def value(self, *flags: str) -> str | None:
+        """The value of the last of ``flags`` among the arguments: ``--flag=value`` or ``--flag value``."""
+        found = None
+        for index, word in enumerate(self.argv):
+            for flag in flags:
+                if word.startswith(f"{flag}="):
+                    found = word.partition("=")[2]
+                elif word == flag and index + 1 < len(self.argv):
+                    found = self.argv[index + 1]
+        return found
+
+    def reports(self) -> tuple[list[str], str | None]:
+        """The files that ``argument`` names and this command has written, or why there are none."""
+        pattern = os.path.join(self.cwd, self.argument)
+        found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
+        if not found:
+            return [], f"there is no report file {self.argument}"
+        fresh = [path for path in found if _modified_at(path) >= self.started_at - _REPORT_SLACK_S]
+        if not fresh:
+            return [], f"the report file {self.argument} is older than this run of the command"
+        return fresh, None
+
+
+def _modified_at(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+class _Budget:
+    """What may still be handed to a judge: lines, their bytes, and escapes that cost time to take out."""
+
+    def __init__(self) -> None:
+        self._lines, self._bytes, self.escapes = _MOST_LINES, _MOST_LINE_BYTES, _MOST_ESCAPES
+        self.is_spent = False
+
+    def may_spend(self, size: int) -> bool:
+        self._lines -= 1
+        self._bytes -= size
+        self.is_spent = self.is_spent or self._lines < 0 or self._bytes < 0
+        return not self.is_spent
+
+
+def _chunks(file: Any, longest: int, budget: _Budget) -> Iterator[bytes]:
+    """Cleaned pieces of whole lines; of a line longer than ``longest`` the first ``longest`` bytes matter."""
+    rest = b""
+    while block := file.read(_BLOCK):
+        end = max(block.rfind(b"\n"), block.rfind(b"\r"))
+        if end < 0:
+            rest = (rest + block)[:longest]
+            continue
+        yield _clean(rest + block[:end], budget)
+        rest = block[end + 1 :]
+        if budget.is_spent:
+            return
+    if rest:
+        yield _clean(rest, budget)
+
+
+def _clean(data: bytes, budget: _Budget | None) -> bytes:
+    if b"\x1b" in data:
+        if budget is not None:
+            budget.escapes -= data.count(b"\x1b")
+            if budget.escapes < 0:
+                budget.is_spent = True
+                return b""
+        data = _ESCAPES.sub(b"", data)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data
+
+
+def _hits(chunk: bytes, needles: Sequence[bytes]) -> Iterator[bytes]:
+    """The lines of ``chunk`` that contain any of ``needles``, in order, each once."""
+    spots = {needle: spot for needle in needles if (spot := chunk.find(needle)) >= 0}
+    while spots:
+        nearest = min(spots.values())
+        start = chunk.rfind(b"\n", 0, nearest) + 1
+        end = chunk.find(b"\n", nearest)
+        if end < 0:
+            end = len(chunk)
+        yield chunk[start:end]
+        for needle, spot in list(spots.items()):
+            if spot < end:
+                further = chunk.find(needle, end)
+                if further < 0:
+                    del spots[needle]
+                else:
+                    spots[needle] = further

@@ -1,0 +1,146 @@
+"""Finds the judge of a command that has ended and lets it read; runs where the command ran."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from pytest_paragate.judge import names
+from pytest_paragate.judge.facts import Facts, to_data
+from pytest_paragate.judge.output import Output, Stream
+
+Read = Callable[[Output], "Facts | Mapping[str, float] | None"]
+
+_NOT_FOUND = re.compile(r"(?:command not found|not found|No such file or directory|is not recognized as an)\s*$")
+
+
+class OwnJudge(Protocol):
+    """A judge that is not built in: a function, or a :class:`pytest_paragate.judge.own.Judge`."""
+
+    def __call__(self, output: Output, /) -> Facts | Mapping[str, float] | None: ...
+
+
+class Ended(Protocol):
+    """What a judge has to know of a command that has ended."""
+
+    @property
+    def returncode(self) -> int: ...
+    @property
+    def started_at(self) -> float: ...
+    @property
+    def stdout_path(self) -> str | None: ...
+    @property
+    def stderr_path(self) -> str | None: ...
+
+
+def judged(
+    argv: Sequence[str],
+    done: Ended,
+    *,
+    cwd: str,
+    shell: bool = False,
+    parse: str | OwnJudge | None = None,
+    own: Mapping[str, OwnJudge] | None = None,
+) -> dict[str, Any] | None:
+    """What a judge reads from the output of a command, as data for a gateway; None when there is no judge for it.
+
+    ``parse`` is what the user chose, ``own`` are further judges by program.
+    """
+    started_at = time.time() - (time.monotonic() - done.started_at)
+    output = Output(
+        returncode=done.returncode,
+        stdout=Stream(done.stdout_path),
+        stderr=Stream(done.stderr_path),
+        cwd=cwd,
+        is_script=shell,
+        joins_streams=shell and names.joins_streams(argv[0]),
+        started_at=started_at,
+    )
+    try:
+        facts = judge(argv, output, shell=shell, parse=parse, own=own or {})
+    except Exception as problem:  # such as output that somebody has deleted
+        facts = Facts(tool="judge", needs_output=True)
+        facts.unreadable(f"the output could not be judged: {type(problem).__name__}: {problem}")
+    return None if facts is None else to_data(facts)
+
+
+def judge(
+    argv: Sequence[str],
+    output: Output,
+    *,
+    shell: bool = False,
+    parse: str | OwnJudge | None = None,
+    own: Mapping[str, OwnJudge] | None = None,
+) -> Facts | None:
+    """As :func:`judged`, of an :class:`Output`, whose ``argv`` and ``argument`` are filled in here."""
+    own = own or {}
+    choice = names.choose(argv, shell=shell, own={program: program for program in own})
+    name = choice.judge if choice is not None else ""
+    output.argv = choice.argv if choice is not None else tuple(argv) if not shell else ()
+    read: Read | None = None
+    if isinstance(parse, str):
+        chosen, output.argument = names.split_parse(parse)
+        if chosen == "none":
+            return None
+        if choice is not None and chosen != name:
+            output.argv = choice.argv if chosen in choice.argv[0] else ()
+        elif choice is None:
+            # Something else runs the tool, perhaps more than once.
+            output.argv, output.is_script = (), True
+        name = chosen
+    elif parse is not None:
+        read, name = parse, str(getattr(parse, "name", None) or getattr(parse, "__name__", "parse"))
+    elif name in own:
+        read = own[name]
+    if read is None:
+        if not name:
+            return None
+        read = load(name)
+    facts = _read(name, read, output)
+    if facts is not None:
+        facts.is_cut = facts.is_cut or output.is_cut
+        if shell and (missing := _missing_program(output, name)):
+            facts.unreadable(missing).needs_output = True
+    return facts
+
+
+def load(name: str) -> Read:
+    """The built-in judge of that name."""
+    module = importlib.import_module(f"pytest_paragate.judge.tools.{name.replace('-', '_')}")
+    read: Read = module.judge
+    return read
+
+
+def _read(name: str, read: Read, output: Output) -> Facts | None:
+    try:
+        found = read(output)
+        facts = found if found is None or isinstance(found, Facts) else _from_numbers(name, found)
+        if facts is not None:
+            to_data(facts)  # what a judge got wrong must not come up where nothing is known of it
+        return facts
+    except Exception as problem:
+        facts = Facts(tool=name, needs_output=True)
+        return facts.unreadable(f"the judge {name} failed: {type(problem).__name__}: {problem}")
+
+
+def _from_numbers(name: str, numbers: Mapping[str, float]) -> Facts:
+    """Facts of a judge that gives a mapping: whole numbers are counts, others metrics."""
+    facts = Facts(tool=name)
+    for key, value in numbers.items():
+        if isinstance(value, int):
+            facts.count(str(key), int(value))
+        else:
+            facts.measure(str(key), float(value))
+    return facts
+
+
+def _missing_program(output: Output, name: str) -> str | None:
+    """That a shell did not find the tool, which its exit status may hide."""
+    for line in output.err.lines("not found", "No such file", "not recognized"):
+        words = re.split(r"[:\s]+", line)
+        if _NOT_FOUND.search(line) and output.argv and output.argv[0] in words:
+            return f"the shell did not find {output.argv[0]}"
+    return None

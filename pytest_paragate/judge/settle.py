@@ -1,0 +1,88 @@
+"""From how a command ended, what judges read and what was expected, to how the check ends. Pure.
+
+- A check that did not pass by its exit status does not pass by its output.
+- An exit status of 0 passes unless a criterion is not met, or could not be read: the check's own criteria, and the
+  judge's, which are given up one by one where the check's own speak of the same fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pytest_paragate.judge import criteria
+from pytest_paragate.judge.ending import Ending
+from pytest_paragate.judge.facts import Facts, Metric, merged, summary_of
+from pytest_paragate.verdict import Outcome
+
+_TROUBLE = ("failed", "errors", "issues", "leaks", "leaked_bytes")
+
+
+class Part(NamedTuple):
+    """What was read of one command; ``is_checked`` is false where a function looks at its exit status itself."""
+
+    facts: Facts
+    is_checked: bool = True
+
+
+def settle(
+    ended: Ending, parts: Sequence[Part], expect: Sequence[str], given: Mapping[str, Metric]
+) -> tuple[Ending, Facts | None]:
+    """The ending with what was read taken into account, and the facts of all commands as one.
+
+    ``given`` are facts beside the judges': durations, and how benchmarks compare with their baseline.
+    """
+    facts = merged([part.facts for part in parts])
+    if ended.outcome is not Outcome.PASSED:
+        return _described(ended, facts), facts
+    problems: list[criteria.Unmet] = []
+    spoken_of = criteria.names_in(expect)
+    for part in parts:
+        if not part.is_checked:
+            continue
+        wanted = [criteria.parse(text) for text in part.facts.wanted]
+        problems += [
+            _worded(criterion, unmet, part.facts)
+            for criterion in wanted
+            if not criteria.names_in([criterion.text]) & spoken_of
+            and (unmet := criteria.evaluate(criterion, part.facts, given)) is not None
+        ]
+        if part.facts.unread and part.facts.needs_output:
+            problems.append(criteria.Unmet(part.facts.unread, is_unreadable=True))
+    everything = facts or Facts(tool="")
+    for text in expect:
+        unmet = criteria.evaluate(criteria.parse(text), everything, given)
+        if unmet is not None:
+            problems.append(unmet)
+    if not problems:
+        return ended._replace(summary=_summary(facts)), facts
+    worst = min(problems, key=lambda unmet: unmet.is_unreadable)
+    outcome = Outcome.UNREADABLE if worst.is_unreadable else Outcome.UNMET
+    return Ending(outcome=outcome, summary=worst.text, reason=worst.text), facts
+
+
+def _worded(criterion: criteria.Criterion, unmet: criteria.Unmet, facts: Facts) -> criteria.Unmet:
+    """What a judge expects, said for somebody who never wrote it down."""
+    if unmet.is_unreadable:
+        return unmet
+    if criterion.fact in ("ran", "files", "benchmarks", "total"):
+        return unmet._replace(text=summary_of(facts))
+    return unmet._replace(text=f"{facts.tool} says {summary_of(facts)}, although the exit status is 0")
+
+
+def _summary(facts: Facts | None) -> str:
+    if facts is None:
+        return ""
+    return f"not judged: {facts.unread}" if facts.unread else summary_of(facts)
+
+
+def _described(ended: Ending, facts: Facts | None) -> Ending:
+    """What the tool found says more than its exit status, where it says that something is wrong."""
+    if facts is None or facts.unread or ended.outcome is not Outcome.FAILED:
+        return ended
+    summary = summary_of(facts)
+    if not summary:
+        return ended
+    if any(facts.counts.get(name) for name in _TROUBLE):
+        return ended._replace(summary=summary)
+    return ended._replace(summary=f"{ended.summary} ({summary})" if ended.summary else summary)

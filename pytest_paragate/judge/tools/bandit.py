@@ -1,0 +1,61 @@
+"""bandit: ``>> Issue: [B602:…]`` with severity and location below it on stdout, or JSON; ``No issues identified.``"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pytest_paragate.judge.facts import Facts, Severity, listed, place, whole
+from pytest_paragate.judge.output import Output
+
+_ISSUE = re.compile(r">> Issue: \[(B\d+):[^\]]*\] (.*)")
+_SEVERITY = re.compile(r"\s+Severity: (\w+)\b.*")
+_LOCATION = re.compile(r"\s+Location: (.+?):(\d+)(?::(\d+))?")
+_LEVELS: dict[str, Severity] = {"HIGH": "error", "MEDIUM": "warning", "LOW": "note", "UNDEFINED": "note"}
+
+
+def judge(output: Output) -> Facts | None:
+    if output.has("--help", "-h", "--version", "-o", "--output"):
+        return None
+    facts = Facts(tool="bandit")
+    document: Any = output.stdout.document() if output.value("-f", "--format") == "json" else None
+    is_read = False
+    if isinstance(document, dict) and isinstance(document.get("results"), list):
+        is_read = True
+        for entry in document["results"]:
+            _json(entry, facts)
+        for error in listed(document.get("errors")):
+            if isinstance(error, dict):
+                facts.issue(str(error.get("reason")), severity="error", file=str(error.get("filename")))
+    else:
+        rule = message = None
+        level = "UNDEFINED"
+        for line in output.stdout.lines(">> Issue: ", "Severity: ", "Location: ", "No issues identified"):
+            if (match := _ISSUE.fullmatch(line)) is not None:
+                rule, message = match[1], match[2]
+            elif (match := _SEVERITY.fullmatch(line)) is not None:
+                level = match[1].upper()
+            elif message is not None and (match := _LOCATION.fullmatch(line)) is not None:
+                facts.issue(
+                    message, severity=_LEVELS.get(level, "warning"), file=match[1], line=whole(match[2]), rule=rule
+                )
+                message = None
+            elif "No issues identified." in line:
+                is_read = True
+    if not is_read and not facts.issues:
+        return facts.unreadable("bandit printed no result")
+    facts.counts_issues()
+    if not output.has("--exit-zero", "-l", "-ll", "-lll", "--severity-level", "--confidence-level"):
+        facts.wanted = ["issues == 0"]
+    return facts
+
+
+def _json(entry: object, facts: Facts) -> None:
+    if isinstance(entry, dict):
+        facts.issue(
+            str(entry.get("issue_text")),
+            severity=_LEVELS.get(str(entry.get("issue_severity")), "warning"),
+            file=str(entry.get("filename")),
+            line=place(entry.get("line_number")),
+            rule=str(entry.get("test_id") or ""),
+        )

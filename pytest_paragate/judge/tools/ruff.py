@@ -1,0 +1,105 @@
+"""ruff check: findings on stdout in its full, concise, JSON or GitHub format, and ``Found 3 errors`` as their number.
+
+ruff exits with 1 when something remains, unless ``--exit-zero`` is given; exit status 0 beside findings without it
+means that somebody hid the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pytest_paragate.judge.facts import Facts, place, whole
+from pytest_paragate.judge.output import Output
+
+_TOTAL = re.compile(r"Found (\d+) errors?(?: \((\d+) fixed, (\d+) remaining\))?\.")
+_RULE = r"[A-Z]{1,10}\d{1,6}|invalid-syntax|[a-z]+(?:-[a-z]+)+"
+_CONCISE = re.compile(rf"(.+?):(\d+):(\d+): (?:({_RULE}):? )?(.*)")
+_FULL = re.compile(rf"({_RULE}):? (.*)")
+_ARROW = re.compile(r"\s*--> (.+?):(\d+):(\d+)")
+_GITHUB = re.compile(r"::(error|warning|notice) title=ruff \(([^()]*)\),file=(.*?),line=(\d+),col=(\d+)[^:]*::(.*)")
+_FIXABLE = re.compile(r"\[\*\] ")
+
+
+def judge(output: Output) -> Facts | None:
+    if output.has("--help", "-h", "--version", "--show-files", "--show-settings"):
+        return None
+    facts = Facts(tool="ruff")
+    is_read = False
+    if output.value("--output-format", "-o") in ("json", "json-lines") or output.stdout.head(1) in ("[", "{"):
+        is_read = _json(output, facts)
+    pending: tuple[str, str] | None = None
+    total: int | None = None
+    for line in output.stdout.lines():
+        if (match := _TOTAL.fullmatch(line.strip())) is not None:
+            found = whole(match[3] or match[1])
+            total = (total or 0) + (found or 0) if output.is_script else found
+        elif line == "All checks passed!":
+            is_read = True
+        elif is_read and line[:1] in ("[", "{", " "):
+            continue
+        elif pending is not None and (match := _ARROW.match(line)) is not None:
+            facts.issue(
+                pending[1],
+                severity="error",
+                file=match[1],
+                line=whole(match[2]),
+                column=whole(match[3]),
+                rule=pending[0],
+            )
+            pending = None
+        elif (match := _GITHUB.fullmatch(line)) is not None:
+            facts.issue(
+                match[6].partition(": ")[2] or match[6],
+                severity="error", file=match[3], line=whole(match[4]), column=whole(match[5]), rule=match[2],
+            )  # fmt: skip
+        elif line[:1] != " " and (match := _CONCISE.fullmatch(line)) is not None:
+            message = _FIXABLE.sub("", match[5], count=1)
+            facts.issue(
+                message, severity="error", file=match[1], line=whole(match[2]), column=whole(match[3]), rule=match[4]
+            )
+        elif line[:1] != " " and (match := _FULL.fullmatch(line)) is not None:
+            pending = match[1], _FIXABLE.sub("", match[2], count=1)
+    is_read = is_read or (output.returncode == 0 and output.has("-q", "--quiet"))
+    if total is None and not facts.issues and not is_read:
+        return facts.unreadable("ruff printed no result")
+    facts.counts_issues()
+    facts.at_least("issues", total)
+    facts.counts["errors"] = facts.counts["issues"]
+    if not output.has("--exit-zero", "-e", "--fix-only"):
+        facts.wanted = ["errors == 0"]
+    if any(line.startswith("warning: No Python files found") for line in output.err.lines("No Python files")):
+        facts.saw_no_files()
+    return facts
+
+
+def _json(output: Output, facts: Facts) -> bool:
+    document: Any = output.stdout.document()
+    if isinstance(document, dict):  # one finding per line
+        for line in output.stdout.lines(is_data=True):
+            try:
+                _finding(json.loads(line), facts)
+            except (ValueError, RecursionError):
+                continue
+        return True
+    if not isinstance(document, list):
+        return False
+    for entry in document:
+        _finding(entry, facts)
+    return True
+
+
+def _finding(entry: object, facts: Facts) -> None:
+    if not isinstance(entry, dict):
+        return
+    at = entry.get("location")
+    at = at if isinstance(at, dict) else {}
+    facts.issue(
+        str(entry.get("message", "")),
+        severity="error",
+        file=str(entry.get("filename") or ""),
+        line=place(at.get("row")),
+        column=place(at.get("column")),
+        rule=str(entry.get("code") or ""),
+    )

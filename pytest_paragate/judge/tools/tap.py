@@ -1,0 +1,84 @@
+"""TAP: ``1..3``, ``ok`` and ``not ok`` on stdout, with ``# SKIP`` and ``# TODO``; also what ``prove`` makes of them.
+
+Fewer results than planned, and ``Bail out!``, are failures: something ended before its time. Lines of subtests are
+indented and do not count.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pytest_paragate.judge.facts import Facts, whole
+from pytest_paragate.judge.output import Output
+
+_PLAN = re.compile(r"1\.\.(\d+)(?:\s*#\s*(skip\w*)?.*)?", re.IGNORECASE)
+_RESULT = re.compile(r"(not )?ok\b(?:\s+(\d+))?\s*(.*)")
+_DIRECTIVE = re.compile(r"#\s*(skip|todo)", re.IGNORECASE)
+_PROVE = re.compile(r"Files=(\d+), Tests=(\d+),.*")
+_FAILED = re.compile(r"\s*Failed tests?:\s+([\d,\s-]+)")
+
+
+def judge(output: Output) -> Facts | None:
+    if output.has("--help", "-h", "--version", "--count", "-c"):
+        return None
+    facts = Facts(tool="tap", needs_output=True)
+    if output.argv[:1] == ("prove",):
+        return _prove(output, facts)
+    return _tap(output, facts)
+
+
+def _tap(output: Output, facts: Facts) -> Facts:
+    passed = failed = skipped = todo = 0
+    planned: int | None = None
+    errors = 0
+    for line in output.stdout.lines("ok", "1..", "Bail out!"):
+        if (match := _PLAN.fullmatch(line)) is not None:
+            planned = (planned or 0) + (whole(match[1]) or 0)
+        elif line.startswith("Bail out!"):
+            errors += 1
+            facts.issue(line[:200], severity="error", is_counted=False)
+        elif (match := _RESULT.match(line)) is not None:
+            directive = _DIRECTIVE.search(match[3])
+            kind = directive[1].lower() if directive else ""
+            if kind == "skip":
+                skipped += 1
+            elif kind == "todo":
+                todo += 1
+            elif match[1]:
+                failed += 1
+                name = (match[3].lstrip("- ") or match[2] or "a test")[:300]
+                facts.issue(f"{name}: failed", severity="error", is_counted=False)
+            else:
+                passed += 1
+    found = passed + failed + skipped + todo
+    if planned is None and not found and not errors:
+        return facts.unreadable("there is no TAP in the output")
+    if planned is not None and found < planned:
+        errors += planned - found
+        facts.issue(f"{found} of {planned} planned tests ran", severity="error", is_counted=False)
+    return facts.tests(passed=passed, failed=failed, errors=errors, skipped=skipped, others={"xfailed": todo})
+
+
+def _prove(output: Output, facts: Facts) -> Facts:
+    total: int | None = None
+    failed = 0
+    result = None
+    for line in output.stdout.lines("Files=", "Result: ", "Failed test", "Failed "):
+        if (match := _PROVE.fullmatch(line)) is not None:
+            total = whole(match[2])
+        elif line.startswith("Result: "):
+            result = line.removeprefix("Result: ").strip()
+        elif (match := _FAILED.match(line)) is not None:
+            failed += sum(_span(part) for part in match[1].replace(" ", "").split(","))
+    if total is None:
+        return facts.unreadable("prove printed no summary")
+    errors = 1 if result == "FAIL" and not failed else 0
+    return facts.tests(passed=max(total - failed, 0), failed=failed, errors=errors)
+
+
+def _span(part: str) -> int:
+    first, dash, last = part.strip().partition("-")
+    low, high = whole(first), whole(last)
+    if low is None:
+        return 0
+    return max(high - low, 0) + 1 if dash and high is not None else 1

@@ -1,0 +1,47 @@
+"""unittest: on stderr, ``Ran 5 tests in …`` and below it the line that begins ``OK``, ``FAILED`` or ``NO TESTS``."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_paragate.judge.facts import Facts, whole
+from pytest_paragate.judge.output import Output
+
+_RAN = re.compile(r"Ran (\d+) tests? in [\d.]+s")
+_RESULT = re.compile(r"(OK|FAILED|NO TESTS RAN)(?: \(([^()]*)\))?")
+_PART = re.compile(r"([a-z ]+)=(\d+)")
+_FINDING = re.compile(r"(FAIL|ERROR): (\S.*)")
+
+
+def judge(output: Output) -> Facts | None:
+    if output.has("-h", "--help"):
+        return None
+    facts = Facts(tool="unittest", needs_output=True)
+    ran: int | None = None
+    runs: list[tuple[int, dict[str, int]]] = []
+    for line in output.err.lines("Ran ", "OK", "FAILED", "NO TESTS RAN", "FAIL: ", "ERROR: "):
+        line = line.strip()
+        if (found := _FINDING.fullmatch(line)) is not None:
+            facts.issue(f"{found[2]}: {found[1].lower()}", severity="error", is_counted=False)
+        elif (match := _RAN.fullmatch(line)) is not None:
+            ran = whole(match[1])
+        elif ran is not None and (match := _RESULT.fullmatch(line)) is not None:
+            parts = {name.strip(): whole(number) or 0 for name, number in _PART.findall(match[2] or "")}
+            if match[1] == "FAILED" and not parts:
+                parts = {"failures": 1}
+            runs.append((ran, parts))
+            ran = None
+    if not runs:
+        return facts.unreadable("unittest printed no summary")
+    chosen = runs if output.is_script else runs[-1:]
+    total = {name: sum(parts.get(name, 0) for _, parts in chosen) for _, parts in chosen for name in parts}
+    number = sum(count for count, _ in chosen)
+    failed, errors = total.get("failures", 0) + total.get("unexpected successes", 0), total.get("errors", 0)
+    skipped, expected = total.get("skipped", 0), total.get("expected failures", 0)
+    return facts.tests(
+        passed=max(number - failed - errors - skipped - expected, 0),
+        failed=failed,
+        errors=errors,
+        skipped=skipped,
+        others={"xfailed": expected},
+    )

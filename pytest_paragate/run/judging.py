@@ -1,0 +1,70 @@
+"""From what judges read where a check ran to its verdict; imported with the first output that a judge knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_paragate.judge.baseline import Baselines
+from pytest_paragate.judge.criteria import names_in
+from pytest_paragate.judge.ending import Ending
+from pytest_paragate.judge.facts import Facts, Metric, from_data
+from pytest_paragate.judge.settle import Part, settle
+from pytest_paragate.model import Check
+from pytest_paragate.verdict import Verdict
+
+
+def judged(
+    verdict: Verdict,
+    check: Check,
+    commands: Sequence[Mapping[str, Any]],
+    baselines: Callable[[], Baselines] | None = None,
+) -> Verdict:
+    """``verdict`` with what was read from the output of the check's commands.
+
+    Each of ``commands`` may have ``judged``, as :func:`pytest_paragate.judge.facts.to_data` gives it, and ``checked``,
+    false where a function looks at the exit status itself.
+    """
+    parts = [
+        Part(from_data(command["judged"]), bool(command.get("checked", True)))
+        for command in commands
+        if command.get("judged")
+    ]
+    given = dict(_of_command(verdict))
+    expect = check.expect
+    benchmarks = [part.facts for part in parts if any(metric.is_benchmark for metric in part.facts.metrics.values())]
+    if benchmarks and baselines is not None:
+        known = baselines()
+        given |= known.compared(check.nodeid, _benchmarks(benchmarks))
+        if known.is_accepting:
+            # What is being accepted is not compared with what it replaces.
+            expect = tuple(text for text in expect if not _speaks_of_baseline(text))
+    ended = Ending(outcome=verdict.outcome, summary=verdict.summary, reason=verdict.reason)
+    ended, facts = settle(ended, parts, expect, given)
+    verdict = verdict._replace(outcome=ended.outcome, summary=ended.summary, reason=ended.reason)
+    if facts is None:
+        return verdict
+    metrics = {**facts.metrics, **{name: metric for name, metric in given.items() if name.startswith("regression")}}
+    return verdict._replace(
+        counts=facts.counts,
+        metrics=metrics,
+        issues=tuple(facts.issues),
+        issues_cut=facts.issues_cut,
+        judge=facts.tool,
+    )
+
+
+def _of_command(verdict: Verdict) -> Iterator[tuple[str, Metric]]:
+    yield "duration_s", Metric(verdict.duration_s, "s")
+    if verdict.cpu_s is not None:
+        yield "cpu_s", Metric(verdict.cpu_s, "s")
+    if verdict.max_rss_kb is not None:
+        yield "max_rss_kb", Metric(float(verdict.max_rss_kb))
+
+
+def _benchmarks(parts: Sequence[Facts]) -> dict[str, Metric]:
+    return {name: metric for facts in parts for name, metric in facts.metrics.items() if metric.is_benchmark}
+
+
+def _speaks_of_baseline(text: str) -> bool:
+    return any(name.partition("[")[0] == "regression" for name in names_in([text]))

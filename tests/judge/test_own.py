@@ -1,0 +1,119 @@
+"""Judges that users bring: functions, the hook, patterns and report files, tested as users test them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import pytest_paragate as gate
+from pytest_paragate.judge.criteria import CriterionError
+from pytest_paragate.testing import judged
+
+ROOT = Path(__file__).parents[2]
+
+
+def judge_words(output: gate.Output) -> gate.Facts:
+    facts = gate.Facts(tool="words")
+    for line in output.stdout.lines("bad"):
+        facts.issue(line, file="a.md", line=3)
+    facts.measure("share", 12.5, "%")
+    return facts.counts_issues()
+
+
+def test_a_function_is_a_judge() -> None:
+    found = judged(judge_words, stdout="good\nbad one\n", expect=["issues <= 1", "share <= 20%"])
+    assert (found.outcome, found.summary, found.reason) == ("passed", "1 issue", None)
+    assert (found.issues[0].message, found.issues[0].line, found.metrics["share"].unit) == ("bad one", 3, "%")
+    unmet = judged(judge_words, stdout="bad\nbad\n", expect="issues <= 1")
+    assert (unmet.outcome, unmet.reason) == ("unmet", "wanted issues <= 1, found 2")
+
+
+def test_a_failing_exit_status_fails_whatever_a_judge_says() -> None:
+    assert judged(judge_words, returncode=1).outcome == "failed"
+    assert judged(judge_words, returncode=-11).outcome == "crashed"
+
+
+def test_a_mapping_is_enough() -> None:
+    found = judged(lambda output: {"words": len(output.stdout.head().split()), "ratio": 0.5}, stdout="a b c")
+    assert (found.counts["words"], found.metrics["ratio"].value, found.summary) == (3, 0.5, "3 words")
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda output: 1 / 0,
+        lambda output: {"a": "b"},
+        lambda output: "nonsense",
+        lambda output: gate.Facts(tool="x", counts={"a": None}),  # type: ignore[dict-item]
+    ],
+)
+def test_a_judge_that_goes_wrong_is_no_pass(judge: object) -> None:
+    found = judged(judge, stdout="x")  # type: ignore[arg-type]
+    assert found.outcome == "unreadable"
+    assert "failed" in found.summary
+
+
+def test_a_judge_may_have_nothing_to_say() -> None:
+    found = judged(lambda output: None)
+    assert (found.outcome, found.facts, found.summary) == ("passed", None, "")
+
+
+def test_a_pattern_is_a_judge() -> None:
+    pattern = r"regex:(?P<passed>\d+) of (?P<total>\d+) ok"
+    found = judged(pattern, stdout="1 of 9 ok\nnoise\n3 of 4 ok\n", expect="passed == total")
+    assert (found.outcome, found.summary) == ("unmet", "wanted passed == total, found 3 (total is 4)")
+    assert judged(pattern, stdout="4 of 4 ok", expect="passed == total").summary == "4/4 tests passed"
+    assert judged(pattern, stdout="0 of 0 ok").outcome == "unmet"
+    assert judged(pattern, stdout="nothing").outcome == "unreadable"
+
+
+def test_a_pattern_finds_issues_and_metrics() -> None:
+    found = judged(
+        r"regex:^(?P<file>[^:]+):(?P<line>\d+): (?P<severity>\w+) (?P<rule>X\d+) (?P<message>.*)",
+        stderr="a.md:3: error X1 no\na.md:4: info X2 hm\n",
+    )
+    assert [issue[1:] for issue in found.issues] == [
+        ("no", "error", "a.md", 3, None, "X1"),
+        ("hm", "note", "a.md", 4, None, "X2"),
+    ]
+    pattern = r"regex:(?P<name>\w+) is (?P<size>\d+) kB, (?P<share>[\d.]+%)"
+    sizes = judged(pattern, stdout="a is 3 kB, 2.5%\nb is 4 kB, 5%\n")
+    assert (sizes.counts, sizes.metrics["share[a]"].value) == ({"size[a]": 3, "size[b]": 4}, 2.5)
+
+
+JUNIT = '<testsuites><testsuite failures="{said}"><testcase name="a" classname="t"/>{more}</testsuite></testsuites>'
+
+
+def test_a_report_file_is_read() -> None:
+    passed = judged("junit:out.xml", reports={"out.xml": JUNIT.format(said=0, more="")})
+    assert (passed.outcome, passed.summary) == ("passed", "1/1 test passed")
+    failed = '<testcase name="b" classname="t"><failure message="no"/></testcase>'
+    unmet = judged("junit:*/out.xml", reports={"x/out.xml": JUNIT.format(said=1, more=failed)})
+    assert (unmet.outcome, unmet.issues[0].message) == ("unmet", "t.b: no")
+    assert judged("junit:out.xml", reports={"out.xml": JUNIT.format(said=2, more="")}).outcome == "unmet"
+    assert judged("junit:out.xml", reports={"out.xml": "<testsuites>"}).outcome == "unreadable"
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite name="&b;"/>'
+    assert judged("junit:out.xml", reports={"out.xml": bomb}).outcome == "unreadable"
+    assert judged("sarif:x.sarif", reports={"x.sarif": "[]"}).outcome == "unreadable"
+
+
+def test_what_is_no_criterion_is_told_to_the_tester() -> None:
+    with pytest.raises(CriterionError):
+        judged("none", expect="issues")
+
+
+def test_the_documented_judge_works_as_documented(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The complete example of docs/judging.md, with a stand-in for its tool, and its own test."""
+    page = (ROOT / "docs/judging.md").read_text("utf-8")
+    conftest, test = re.findall(r"```python\n# (?:conftest|test_judge_vale)\.py\n(.*?)```", page, re.DOTALL)
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(test_judge_vale=test)
+    tool = pytester.path / "vale"
+    tool.write_text("#!/bin/sh\necho 'guide.md:3:7:Style.Passive:is written by'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(pytester.path), prepend=":")
+    result = pytester.runpytest_subprocess("--paragate", "-p", "no:cacheprovider")
+    assert result.ret == 0, result.outlines
+    result.stdout.fnmatch_lines(["PASSED *conftest.py::prose *1 issue", "*1 minor issue*", "gate passed with 1 minor*"])

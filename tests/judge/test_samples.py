@@ -1,0 +1,246 @@
+"""What each judge makes of what the real tool printed: outcome, summary, findings kept and where the first one is.
+
+The samples say which command and version made them; ``record.py`` makes them again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_paragate.judge import names
+from pytest_paragate.judge.facts import from_data, to_data
+from pytest_paragate.verdict import Outcome
+
+from .recorded import SAMPLES, judged_sample, read, samples
+
+# "tool/case": outcome, summary, how many findings are kept, the first one as file:line:column:severity:rule.
+EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
+    "asv/fail": ("failed", '2 benchmarks run, 1 issue', 1, '-:-:-:error:-'),
+    "asv/pass": ("passed", '2 benchmarks run', 0, None),
+    "asv/warn": ("failed", 'exit status 1', 0, None),
+    "bandit/fail": ("failed", '4 issues', 4, 'a.py:1:-:note:B404'),
+    "bandit/json": ("failed", '4 issues', 4, 'a.py:1:-:note:B404'),
+    "bandit/pass": ("passed", '0 issues', 0, None),
+    "bandit/warn": ("passed", '4 issues', 4, 'a.py:1:-:note:B404'),
+    "black/error": ("failed", '1 issue', 1, 'a.py:1:-:error:parse'),
+    "black/fail": ("failed", '1 file to format', 1, 'a.py:-:-:warning:format'),
+    "black/no-files": ("unmet", 'black found no files', 0, None),
+    "black/pass": ("passed", 'formatted', 0, None),
+    "black/warn": ("passed", '1 file reformatted', 0, None),
+    "cargo-bench/fail": ("failed", 'exit status 101 (2 benchmarks run)', 0, None),
+    "cargo-bench/pass": ("passed", '2 benchmarks run', 0, None),
+    "cargo-bench/warn": ("unmet", 'no benchmark ran that could be read', 0, None),
+    "cargo-fmt/fail": ("failed", '1 file to format', 1, 'lib.rs:6:-:warning:format'),
+    "cargo-fmt/list": ("failed", '1 file to format', 1, 'lib.rs:-:-:warning:format'),
+    "cargo-fmt/pass": ("passed", 'formatted', 0, None),
+    "cargo-fmt/warn": ("passed", 'not judged: rustfmt was not asked to --check', 0, None),
+    "cargo-nextest/fail": ("failed", '1/3 tests passed', 2, '-:-:-:error:-'),
+    "cargo-nextest/no-tests": ("unmet", 'no tests ran, 3 skipped', 0, None),
+    "cargo-nextest/pass": ("passed", '3/3 tests passed, 1 skipped', 0, None),
+    "cargo-nextest/warn": ("passed", '2/2 tests passed', 0, None),
+    "cargo-test/broken": ("failed", '1 issue', 1, 'lib.rs:9:7:error:E0277'),
+    "cargo-test/fail": ("failed", '1/2 tests passed, 1 skipped', 1, '-:-:-:error:-'),
+    "cargo-test/no-match": ("unmet", 'no tests ran, 2 deselected', 0, None),
+    "cargo-test/no-run": ("passed", '0 issues', 0, None),
+    "cargo-test/pass": ("passed", '2/2 tests passed, 1 skipped', 0, None),
+    "cargo-test/quiet": ("passed", '2/2 tests passed, 1 skipped', 0, None),
+    "cargo-test/warn": ("passed", '2/2 tests passed, 1 skipped', 1, 'lib.rs:3:4:warning:dead_code'),
+    "coverage/branch": ("passed", 'coverage 80 %', 0, None),
+    "coverage/fail": ("failed", 'exit status 2 (coverage 50 %)', 0, None),
+    "coverage/json": ("passed", 'coverage 50 %', 0, None),
+    "coverage/no-data": ("failed", 'exit status 1', 0, None),
+    "coverage/pass": ("passed", 'coverage 100 %', 0, None),
+    "coverage/total": ("passed", 'coverage 50 %', 0, None),
+    "coverage/warn": ("passed", 'coverage 50 %', 0, None),
+    "coverage/xml": ("passed", 'not judged: coverage printed no total', 0, None),
+    "eslint/fail": ("failed", '2 issues', 2, 'a.js:1:7:warning:no-unused-vars'),
+    "eslint/json": ("failed", '2 issues', 2, 'a.js:1:7:warning:no-unused-vars'),
+    "eslint/max-warnings": ("failed", '2 issues', 2, 'a.js:1:7:warning:no-unused-vars'),
+    "eslint/pass": ("passed", '0 issues', 0, None),
+    "eslint/warn": ("passed", '2 issues', 2, 'a.js:1:7:warning:no-unused-vars'),
+    "flake8/fail": ("failed", '5 issues', 5, 'a.py:1:1:warning:F401'),
+    "flake8/pass": ("passed", '0 issues', 0, None),
+    "flake8/warn": ("passed", '5 issues', 5, 'a.py:1:1:warning:F401'),
+    "go-test/bench": ("passed", '1 benchmark run', 0, None),
+    "go-test/broken": ("failed", '0/1 package passed', 0, None),
+    "go-test/cached": ("passed", '1/1 package passed, 1 from the cache', 0, None),
+    "go-test/cover": ("passed", '1/1 package passed', 0, None),
+    "go-test/fail": ("failed", '0/1 package passed', 1, '-:-:-:error:-'),
+    "go-test/json": ("failed", '2/3 tests passed, 1 skipped', 1, '-:-:-:error:-'),
+    "go-test/no-match": ("unmet", 'no tests ran', 0, None),
+    "go-test/pass": ("passed", '1/1 package passed', 0, None),
+    "go-test/verbose": ("passed", '2/2 tests passed, 1 skipped', 0, None),
+    "go-test/warn": ("unmet", 'no tests ran', 0, None),
+    "go-vet/fail": ("failed", '1 issue', 1, 'a.go:5:12:warning:-'),
+    "go-vet/json": ("passed", '1 issue', 1, 'a.go:5:12:warning:printf'),
+    "go-vet/pass": ("passed", '0 issues', 0, None),
+    "hadolint/fail": ("failed", '6 issues', 6, 'Dockerfile:1:-:warning:DL3006'),
+    "hadolint/json": ("failed", '1 issue', 1, 'Dockerfile:1:1:warning:DL3006'),
+    "hadolint/pass": ("passed", '0 issues', 0, None),
+    "hadolint/warn": ("passed", '1 issue', 1, 'Dockerfile:1:-:warning:DL3006'),
+    "hyperfine/fail": ("failed", 'exit status 1', 0, None),
+    "hyperfine/pass": ("passed", '1 benchmark run', 0, None),
+    "hyperfine/warn": ("passed", '2 benchmarks run', 0, None),
+    "jest/fail": ("failed", '1/2 tests passed, 1 skipped', 1, '-:-:-:error:-'),
+    "jest/json": ("failed", '1/2 tests passed, 1 skipped', 0, None),
+    "jest/pass": ("passed", '1/1 test passed, 1 skipped', 0, None),
+    "jest/vitest-fail": ("failed", '1/2 tests passed, 1 skipped', 1, '-:-:-:error:-'),
+    "jest/vitest-none": ("passed", 'no tests ran', 0, None),
+    "jest/vitest-pass": ("passed", '1/1 test passed, 1 skipped', 0, None),
+    "jest/warn": ("passed", 'no tests ran', 0, None),
+    "junit/fail": ("failed", '2/4 tests passed, 2 skipped', 2, '-:-:-:error:-'),
+    "junit/pass": ("passed", '2/2 tests passed, 2 skipped', 0, None),
+    "junit/warn": ("failed", 'exit status 5 (no tests ran)', 0, None),
+    "memray/fail": ("failed", 'exit status 1', 0, None),
+    "memray/pass": ("passed", 'peak 1.031 MiB', 0, None),
+    "memray/warn": ("passed", '', 0, None),
+    "mypy/columns": ("failed", '2 issues', 2, 'a.py:5:8:error:arg-type'),
+    "mypy/fail": ("failed", '2 issues', 2, 'a.py:5:-:error:arg-type'),
+    "mypy/json": ("failed", '2 issues', 2, 'a.py:5:8:error:arg-type'),
+    "mypy/no-file": ("failed", '1 issue', 1, 'nowhere.py:-:-:error:-'),
+    "mypy/pass": ("passed", '0 issues', 0, None),
+    "mypy/pretty": ("failed", '2 issues', 2, 'a.py:5:-:error:arg-type'),
+    "mypy/warn": ("passed", '0 issues', 0, None),
+    "pip-audit/fail": ("failed", '2 known vulnerabilities', 2, '-:-:-:error:PYSEC-2019-179'),
+    "pip-audit/json": ("failed", '1 known vulnerability', 1, '-:-:-:error:PYSEC-2019-179'),
+    "pip-audit/pass": ("passed", '0 known vulnerabilities', 0, None),
+    "pip-audit/warn": ("passed", '0 known vulnerabilities, 1 dependency not audited', 1, '-:-:-:warning:skipped'),
+    "pyright/fail": ("failed", '2 issues', 2, 'a.py:5:8:error:-'),
+    "pyright/json": ("failed", '2 issues', 2, 'a.py:5:8:error:reportArgumentType'),
+    "pyright/pass": ("passed", '0 issues', 0, None),
+    "pyright/warn": ("passed", '1 issue', 1, 'a.py:2:1:warning:reportUnusedExpression'),
+    "pytest/all-skipped": ("unmet", 'no tests ran, 1 skipped, 3 deselected', 0, None),
+    "pytest/collect-only": ("passed", '', 0, None),
+    "pytest/collection-error": ("failed", '0/1 test passed', 1, 'test_x.py:-:-:error:-'),
+    "pytest/colour": ("passed", '2/2 tests passed, 1 skipped, 1 xfailed', 0, None),
+    "pytest/coverage": ("passed", '2/2 tests passed, 1 skipped, 1 xfailed', 0, None),
+    "pytest/deselected": ("failed", 'exit status 5 (no tests ran, 4 deselected)', 0, None),
+    "pytest/fail": ("failed", '2/4 tests passed, 1 skipped, 1 xfailed', 2, 'test_bad.py:-:-:error:-'),
+    "pytest/no-tests": ("failed", 'exit status 5 (no tests ran)', 0, None),
+    "pytest/pass": ("passed", '2/2 tests passed, 1 skipped, 1 xfailed', 0, None),
+    "pytest/quiet": ("passed", '2/2 tests passed, 1 skipped, 1 xfailed', 0, None),
+    "pytest/usage-error": ("failed", 'exit status 4', 0, None),
+    "pytest/very-quiet": ("passed", '2/2 tests passed, 1 skipped, 1 xfailed', 0, None),
+    "pytest/warn": ("passed", '1/1 test passed', 0, None),
+    "pytest/xdist": ("passed", '2/2 tests passed, 1 skipped, 1 xfailed', 0, None),
+    "pytest-benchmark/fail": ("failed", '2/3 tests passed', 1, 'test_b.py:-:-:error:-'),
+    "pytest-benchmark/pass": ("passed", '2/2 tests passed', 0, None),
+    "pytest-benchmark/warn": ("unmet", 'no tests ran, 2 skipped', 0, None),
+    "ruff/concise": ("failed", '2 issues', 2, 'a.py:1:8:error:F401'),
+    "ruff/fail": ("failed", '2 issues', 2, 'a.py:1:8:error:F401'),
+    "ruff/fixed": ("passed", '0 issues', 0, None),
+    "ruff/github": ("failed", '2 issues', 2, 'a.py:1:8:error:F401'),
+    "ruff/json": ("failed", '2 issues', 2, 'a.py:1:8:error:F401'),
+    "ruff/no-files": ("unmet", 'ruff found no files', 0, None),
+    "ruff/pass": ("passed", '0 issues', 0, None),
+    "ruff/syntax": ("failed", '3 issues', 3, 'a.py:1:5:error:invalid-syntax'),
+    "ruff/warn": ("passed", '2 issues', 2, 'a.py:1:8:error:F401'),
+    "ruff-format/diff": ("failed", '1 file to format', 0, None),
+    "ruff-format/fail": ("failed", '1 file to format', 1, 'a.py:6:-:warning:format'),
+    "ruff-format/no-files": ("unmet", 'ruff format found no files', 0, None),
+    "ruff-format/pass": ("passed", 'formatted', 0, None),
+    "ruff-format/warn": ("passed", '1 file reformatted', 0, None),
+    "rustc/broken": ("failed", '1 issue', 1, 'lib.rs:9:7:error:E0277'),
+    "rustc/cached": ("passed", '4 issues', 4, 'lib.rs:3:4:warning:dead_code'),
+    "rustc/fail": ("failed", '4 issues', 4, 'lib.rs:3:4:error:dead_code'),
+    "rustc/json": ("passed", '4 issues', 4, 'lib.rs:3:4:warning:dead_code'),
+    "rustc/pass": ("passed", '0 issues', 0, None),
+    "rustc/short": ("passed", '4 issues', 4, 'lib.rs:3:4:warning:-'),
+    "rustc/warn": ("passed", '4 issues', 4, 'lib.rs:3:4:warning:dead_code'),
+    "sanitizer/fail": ("failed", '48 bytes leaked', 1, '-:-:-:error:leak'),
+    "sanitizer/overflow": ("failed", '1 memory error', 1, 'a.c:4:-:error:heap-buffer-overflow'),
+    "sanitizer/pass": ("passed", '0 leaks', 0, None),
+    "sanitizer/warn": (
+        "unmet", 'LeakSanitizer says 48 bytes leaked, although the exit status is 0', 1, '-:-:-:error:leak',
+    ),
+    "sarif/fail": ("failed", '2 issues', 2, 'a.py:1:8:error:F401'),
+    "sarif/pass": ("passed", '0 issues', 0, None),
+    "sarif/warn": ("passed", '2 issues', 2, 'a.py:1:8:error:F401'),
+    "shellcheck/fail": ("failed", '2 issues', 2, 'a.sh:2:6:note:SC2086'),
+    "shellcheck/gcc": ("failed", '2 issues', 2, 'a.sh:2:6:note:SC2086'),
+    "shellcheck/json": ("failed", '2 issues', 2, 'a.sh:2:6:note:SC2086'),
+    "shellcheck/pass": ("passed", '0 issues', 0, None),
+    "shellcheck/warn": ("passed", '0 issues', 0, None),
+    "tap/fail": ("failed", '1/2 tests passed, 1 xfailed', 1, '-:-:-:error:-'),
+    "tap/node": ("failed", '1/2 tests passed', 1, '-:-:-:error:-'),
+    "tap/pass": ("passed", '2/2 tests passed, 1 skipped', 0, None),
+    "tap/prove-fail": ("failed", '5/6 tests passed', 0, None),
+    "tap/prove-pass": ("passed", '3/3 tests passed', 0, None),
+    "tap/warn": ("unmet", 'tap says 1/3 tests passed, although the exit status is 0', 1, '-:-:-:error:-'),
+    "timings/fail": ("failed", 'exit status 3 (1 benchmark run)', 0, None),
+    "timings/pass": ("passed", '3 benchmarks run', 0, None),
+    "timings/warn": ("passed", '1 benchmark run', 0, None),
+    "tracemalloc/fail": ("failed", 'exit status 1 (growth 12.5 KiB)', 0, None),
+    "tracemalloc/pass": ("passed", 'peak 1019 KiB', 0, None),
+    "tracemalloc/warn": ("unreadable", 'there are no sizes of memory in the output', 0, None),
+    "tsc/fail": ("failed", '2 issues', 2, 'a.ts:1:14:error:TS2322'),
+    "tsc/pass": ("passed", '0 issues', 0, None),
+    "tsc/pretty": ("failed", '1 issue', 1, 'a.ts:1:14:error:TS2322'),
+    "unittest/all-skipped": ("unmet", 'no tests ran, 1 skipped', 0, None),
+    "unittest/fail": ("failed", '2/4 tests passed, 1 skipped', 2, '-:-:-:error:-'),
+    "unittest/no-tests": ("unmet", 'no tests ran', 0, None),
+    "unittest/pass": ("passed", '2/2 tests passed', 0, None),
+    "unittest/warn": ("passed", '1/1 test passed, 1 skipped', 0, None),
+    "valgrind/fail": ("failed", '48 bytes definitely lost', 1, 'a.c:3:-:error:memcheck'),
+    "valgrind/invalid-write": ("failed", '0 leaks, 1 memory error', 1, 'a.c:4:-:error:memcheck'),
+    "valgrind/pass": ("passed", '0 leaks', 0, None),
+    "valgrind/warn": ("unmet", 'valgrind says 48 bytes definitely lost, although the exit status is 0', 0, None),
+}  # fmt: skip
+METRICS = {
+    "cargo-bench/pass": {"time[sum]": 2.4336e-9, "time[sums/of a rather long name that goes on]": 1.75e-9},
+    "coverage/pass": {"coverage": 100.0},
+    "coverage/branch": {"coverage": 80.0},
+    "pytest/coverage": {"coverage": 91.0},
+    "hyperfine/pass": {"time[true]": 0.001},
+    "memray/pass": {"peak": 1.081e6, "allocated": 1.305e6},
+    "timings/pass": {"time[parse]": 3.611e-6, "time[sort]": 1.25e-3, "time[load]": 3.2},
+    "tracemalloc/fail": {"growth": 12800.0},
+    "asv/pass": {"time[b.time_sort]": 2.56e-5, "time[b.time_sum]": 1.4e-5},
+    "go-test/bench": {"time[BenchmarkA]": 1.910e-9},
+}
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+def test_a_recorded_output_is_judged(case: str, tmp_path: Path) -> None:
+    outcome, summary, kept, first = EXPECTED[case]
+    sample = read(SAMPLES / f"{case}.txt")
+    found = judged_sample(sample, tmp_path)
+    assert (str(found.outcome), found.summary) == (outcome, summary)
+    issues = found.facts.issues if found.facts is not None else []
+    assert len(issues) == kept
+    if first is not None:
+        issue = issues[0]
+        name = (issue.file or "-").rpartition("/")[2] or "-"
+        parts = (name, issue.line or "-", issue.column or "-", issue.severity, issue.rule or "-")
+        assert ":".join(map(str, parts)) == first
+        assert all(issue.message for issue in issues)
+    if found.facts is not None:
+        assert from_data(to_data(found.facts)).counts == found.facts.counts
+
+
+@pytest.mark.parametrize("case", METRICS)
+def test_numbers_are_read_in_base_units(case: str, tmp_path: Path) -> None:
+    facts = judged_sample(read(SAMPLES / f"{case}.txt"), tmp_path).facts
+    assert facts is not None
+    assert {name: facts.metrics[name].value for name in METRICS[case]} == pytest.approx(METRICS[case], rel=0.2)
+
+
+def test_every_sample_is_expected_to_be_something() -> None:
+    assert {f"{path.parent.name}/{path.stem}" for path in samples()} == EXPECTED.keys()
+
+
+def test_every_judge_has_samples_of_a_pass_a_failure_and_a_warning() -> None:
+    judges = {names.split_parse(name)[0] for name in names.names()} - {"none", "regex"}
+    knows_no_warnings = {"go-vet", "tsc"}
+    for name in judges:
+        wanted = {"pass", "fail"} if name in knows_no_warnings else {"pass", "fail", "warn"}
+        assert wanted <= {path.stem for path in samples(name)}, name
+
+
+def test_no_sample_with_a_failing_exit_status_passes(tmp_path: Path) -> None:
+    for path in samples():
+        sample = read(path)
+        if sample.exit_status != 0:
+            assert judged_sample(sample, tmp_path).outcome is Outcome.FAILED
