@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_paragate.declare import declaration_of, relative_place, resolve
-from pytest_paragate.model import Check, DeclarationError, Place
+from pytest_paragate.model import GROUP_PREFIX, Check, DeclarationError, Group, Place
 from pytest_paragate.nodes import GateFile, PluginChecks, TomlFile
 from pytest_paragate.sources import Declared, Sources
 
@@ -25,23 +25,27 @@ MARK = "paragate"
 
 
 class Collected(NamedTuple):
-    """What was selected, with the items in the same order, and what was declared or collected and is left out."""
+    """What was selected, with the items in the same order, what else was declared or collected, and groups."""
 
     selected: tuple[Check, ...]
     items: tuple[pytest.Item, ...]
     unselected: tuple[Check, ...]
+    groups: tuple[Group, ...] = ()
 
 
 class Collecting:
     """One run's collection: which files are taken, what was found, what was wrong.
 
-    ``agents`` are the agent types that may be named; ``timeout_s`` is for checks and tests that set none.
+    ``agents`` are the agent types that may be named; ``timeout_s`` and ``retries`` are for checks and tests that set
+    none.
     ``added`` are files that no argument names; ``is_whole`` tells that the user named no paths.
     """
 
-    def __init__(self, config: pytest.Config, *, agents: Sequence[str], timeout_s: float | None) -> None:
+    def __init__(
+        self, config: pytest.Config, *, agents: Sequence[str], timeout_s: float | None, retries: int | None = None
+    ) -> None:
         self._config = config
-        self._timeout_s = timeout_s
+        self._timeout_s, self._retries = timeout_s, retries
         self._is_lf = bool(config.getoption("lf", False))
         self._is_stepwise = bool(config.getoption("stepwise", False))
         self.sources = Sources(config, agents)
@@ -68,7 +72,7 @@ class Collecting:
         if self.is_whole and not self._is_worker:
             places = [self._argument_path(argument) for argument in self._config.args]
             for source in self.sources.files():
-                if not any(source.path.is_relative_to(place) for place in places):
+                if source.checks and not any(source.path.is_relative_to(place) for place in places):
                     self.added.append(str(source.path))
             self._config.args[:] = [*self.added, *self._config.args]
 
@@ -164,7 +168,7 @@ class Collecting:
             # Where exactly it stands takes longer to find out than all the rest, and only its reports want to know.
             place = Place(file=item.nodeid.partition("::")[0])
             check = Check(nodeid=item.nodeid, name=item.name, family=family, kind="test", place=place, is_marked=False)
-            item.stash[CHECK] = self._with_default_timeout(check)
+            item.stash[CHECK] = self._with_defaults(check)
             return
         file, line, _ = item.location
         place = Place(file=file.replace(os.sep, "/"), line=0 if line is None else line + 1)
@@ -189,12 +193,16 @@ class Collecting:
         self._keep(item, check)
 
     def _keep(self, item: pytest.Item, check: Check) -> None:
-        item.stash[CHECK] = self._with_default_timeout(check)
+        item.stash[CHECK] = self._with_defaults(check)
         item.extra_keyword_matches.add(check.agent)
+        if check.group is not None:
+            item.extra_keyword_matches.add(check.group)
 
-    def _with_default_timeout(self, check: Check) -> Check:
+    def _with_defaults(self, check: Check) -> Check:
         if check.timeout_s is None and self._timeout_s is not None:
-            return check._replace(timeout_s=self._timeout_s)
+            check = check._replace(timeout_s=self._timeout_s)
+        if check.retries is None and self._retries is not None:
+            check = check._replace(retries=self._retries)
         return check
 
     def take(self, items: list[pytest.Item]) -> None:
@@ -230,6 +238,7 @@ class Collecting:
         while wanted:
             asking = check_of(wanted.pop())
             for name in asking.needs:
+                # A group is needed by its decision, which takes all of its members.
                 answering = _answering(name, asking, self._before_lf)
                 found = [item for item in answering if item in dropped and item not in back]
                 back.update(found)
@@ -255,7 +264,8 @@ class Collecting:
             for each in source.checks
             if (_file_of(each.check), each.check.family) not in families
         ]
-        return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared))
+        groups = tuple(group for source in self.sources for group in source.groups)
+        return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared), groups=groups)
 
 
 def check_of(item: pytest.Item) -> Check:
@@ -300,6 +310,9 @@ def _mark_keys(item: pytest.Item) -> dict[str, Any]:
 
 def _answering(name: str, asking: Check, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The items that ``name`` stands for, seen from the file of ``asking``: there first, then everywhere."""
+    if name.startswith(GROUP_PREFIX):
+        group = name.removeprefix(GROUP_PREFIX)
+        return [item for item in items if check_of(item).group == group]
     found = [item for item in items if name in (item.nodeid, check_of(item).name, check_of(item).family)]
     found = [item for item in found if check_of(item).place.file == asking.place.file] or found
     return [item for item in found if name in (item.nodeid, check_of(item).name)] or found

@@ -20,9 +20,12 @@ else:
 Kind = Literal["command", "function", "test"]
 Leaks = Literal["kill", "fail", "allow"]
 When = Literal["success", "always"]
+Rest = Literal["finish", "stop", "cancel"]
 
 DEFAULT_AGENT = "test-runner"
 DEFAULT_GRACE_S = 5.0
+GROUP_PREFIX = "group:"
+"""Before the name of a group where it stands among names of checks."""
 BUILTIN_AGENTS = ("code-reviewer", "test-runner", "feature-implementer", "refactorer", "debugger")
 
 
@@ -83,12 +86,26 @@ class CommandSpec(NamedTuple):
     shell: bool = False
 
 
+class Group(NamedTuple):
+    """Checks that answer one question together, as declared.
+
+    ``wait`` says how many of its members have to pass: ``"all"``, ``"any"``, a number, or a share such as ``"60%"``;
+    ``rest`` what happens to the others once that is decided.
+    """
+
+    name: str
+    place: Place
+    wait: int | str = "all"
+    rest: Rest = "finish"
+
+
 class Check(NamedTuple):
     """One planned item with every key resolved: a command, a function declared with ``@gate.check``, or a test.
 
     ``family`` is the name without parameters (``crate`` for ``crate[memory-core]``); a name in ``needs`` or ``after``
     that equals a family stands for all its members. ``reads`` and ``writes`` are absolute, normalised POSIX paths or
-    globs. ``is_marked`` is false only for ordinary tests without ``@pytest.mark.paragate``.
+    globs. ``retries`` is None where nothing was said, which means none. ``is_marked`` is false only for ordinary tests
+    without ``@pytest.mark.paragate``.
     """
 
     nodeid: str
@@ -109,5 +126,8 @@ class Check(NamedTuple):
     grace_s: float = DEFAULT_GRACE_S
     leaks: Leaks = "kill"
     advisory: bool = False
+    group: str | None = None
+    retries: int | None = None
+    retry_pause_s: float = 0.0
     command: CommandSpec | None = None
     is_marked: bool = True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_paragate.settings import Settings
 
 MARK_HELP = (
-    "paragate(agent, needs, after, when, reads, writes, uses, exclusive, cpus, timeout, …): "
+    "paragate(agent, needs, after, when, reads, writes, uses, exclusive, cpus, timeout, group, retries, …): "
     "how this test takes part in `pytest --paragate`; every declared check carries it too"
 )
 
@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # pytest-xdist's own session must not take over; its options keep their meaning.
     config.pluginmanager.set_blocked("dsession")
     config.pluginmanager.set_blocked("terminaldistreporter")
-    collecting = Collecting(config, agents=found.known_agents, timeout_s=found.timeout_s)
+    collecting = Collecting(config, agents=found.known_agents, timeout_s=found.timeout_s, retries=found.retries)
     config.stash[COLLECTING] = collecting
     config.pluginmanager.register(CollectionHooks(collecting), "paragate-collection")
     config.pluginmanager.register(LastLook(collecting), "paragate-last-look")

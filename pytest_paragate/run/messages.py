@@ -115,9 +115,11 @@ def items(
                 plan.checks[other].nodeid: {
                     "name": plan.checks[other].name,
                     "family": plan.checks[other].family,
+                    "group": plan.checks[other].group,
                     "verdict": verdicts[other].to_dict(),
                 }
-                for other in (*plan.needs[indices[0]], *plan.after[indices[0]])
+                for other in (*plan.needs[indices[0]], *plan.after[indices[0]], *plan.waits_for_members(indices[0]))
+                if other in verdicts  # of a group that is decided, some may still run
             },
             "grace_s": first.grace_s,
             "leaks": first.leaks,

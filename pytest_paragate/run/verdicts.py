@@ -10,6 +10,7 @@ from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION
+from pytest_paragate.run.tries import printed
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
 
@@ -83,6 +84,7 @@ def of_item(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate
         cpu_s=facts["cpu_s"],
         max_rss_kb=_largest(commands),
         exit_code=commands[-1].get("returncode") if commands else None,
+        output=printed(facts["reports"]) if ended.outcome is Outcome.CANCELLED else "",
         details=facts["internal_error"] or "",
     )
 
