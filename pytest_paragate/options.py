@@ -71,14 +71,12 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("paragate_workers", "auto, fork or popen; as --paragate-workers", default="")
     parser.addini("paragate_timeout", "time limit; as --paragate-timeout", default="")
     parser.addini("paragate_retries", "further tries after a failure; as --paragate-retries", default="")
-    parser.addini(
-        "paragate_fail_on_flaky", "fail the gate when something was flaky", type="bool", default=False
-    )
+    parser.addini("paragate_fail_on_flaky", "fail the gate when something was flaky", type="bool", default=False)
     parser.addini("paragate_cpus", "CPU budget; as --paragate-cpus", default="")
     parser.addini(
         "paragate_resources",
-        "NAME=N per line: how much there is of a resource that checks name in `uses` (default: 1); NAME=8000-8003 gives "
-        "the units numbers of their own",
+        "NAME=N per line: how much there is of a resource that checks name in `uses` (default: 1); NAME=8000-8003 "
+        "gives the units numbers of their own",
         type="linelist",
         default=[],
     )

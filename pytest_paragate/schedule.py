@@ -162,8 +162,8 @@ class Start(NamedTuple):
 
 
 class Block(NamedTuple):
-    """This one will not run: ``cause``, the root cause, did not pass or was dropped; or with that ``group``, which it
-    needs, could no longer be met."""
+    """This one will not run: ``cause``, the root cause, did not pass or was dropped, so that ``group``, if there is
+    one on the way to it, could no longer be met."""
 
     check: int
     cause: int
@@ -419,17 +419,18 @@ class Schedule:
 
     def _decide(self, check: int, fate: Fate, out: list[Command]) -> None:
         """Tell what waits for the item that it is decided; block what needs it in vain, and what needs that."""
-        decided = deque([(check, fate)])
+        # With the group, if any, through which it came to that.
+        decided: deque[tuple[int, Fate, int | None]] = deque([(check, fate, None)])
         while decided:
-            one, fate = decided.popleft()
+            one, fate, group = decided.popleft()
             for other in self._plan.dependents[one]:
                 is_vain = fate is Fate.FAILED and one in self._plan.needs[other]
                 if self._answer(other, is_vain=is_vain):
-                    out.append(Block(check=other, cause=check))
-                    decided.append((other, Fate.FAILED))
+                    out.append(Block(check=other, cause=check, group=group))
+                    decided.append((other, Fate.FAILED, group))
             decision = self._groups.note(one, fate) if one in self._plan.group_of else None
             if decision is not None:
-                decided += [(other, Fate.FAILED) for other in self._end_group(decision, check, out)]
+                decided += self._end_group(decision, check, out)
 
     def _answer(self, check: int, *, is_vain: bool) -> bool:
         """One of those that the item waits for is decided; whether that blocks it."""
@@ -443,20 +444,20 @@ class Schedule:
             self._free(check)
         return False
 
-    def _end_group(self, decision: Decision, cause: int, out: list[Command]) -> list[int]:
+    def _end_group(self, decision: Decision, cause: int, out: list[Command]) -> list[tuple[int, Fate, int | None]]:
         """Do with the rest of a decided group what it asks for, and tell what waits for it; returns what fails by that.
 
         ``cause`` is the item by which it came to the decision.
         """
         group = self._plan.groups[decision.group]
-        failed: list[int] = []
+        failed: list[tuple[int, Fate, int | None]] = []
         reason = said(group, decision)
         for member in group.members if group.rest != "finish" else ():
             if self._states[member] in UNSTARTED:
                 self._withdraw(member)
                 self._move(member, Turn.DROPPED)
                 out.append(Drop(check=member, reason=reason))
-                failed.append(member)
+                failed.append((member, Fate.FAILED, None))
             elif self._states[member] is State.RUNNING and group.rest == "cancel":
                 self._cancelled.add(member)
                 out.append(Cancel(check=member, reason=reason))
@@ -465,7 +466,7 @@ class Schedule:
             is_vain = not decision.is_met and decision.group in self._plan.group_needs.get(other, ())
             if self._answer(other, is_vain=is_vain):
                 out.append(Block(check=other, cause=cause, group=decision.group))
-                failed.append(other)
+                failed.append((other, Fate.FAILED, decision.group))
         return failed
 
     def _closed(self, check: int) -> str | None:

@@ -78,7 +78,7 @@ def _agent(agent: str, results: Sequence[CheckResult], gate: GateResult) -> dict
     failed = sum(outcome.is_own_failure for outcome in outcomes)
     checks = sum(result.is_marked for result in results)
     slots = gate.slots.get(agent, 1)
-    busy_s = sum(result.verdict.duration_s for result in results)
+    busy_s = sum(result.verdict.busy_s for result in results)
     available_s = gate.wall_s * slots
     return {
         "agent": agent,
