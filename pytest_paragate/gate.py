@@ -61,6 +61,7 @@ class Gate:
             collected.selected,
             slots=_slots(collected.selected, settings),
             capacities=settings.resources,
+            first_units=settings.first_units,
             cpus=settings.cpus,
             durations=durations,
             unselected=collected.unselected,

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from pytest_paragate.groups import GroupNames, PlannedGroup
 from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
 from pytest_paragate.model import GROUP_PREFIX, Check, Group, PlanError, nearest
+from pytest_paragate.units import refuse_units_taken_twice
 
 UNKNOWN_CHECK_S = 1.0
 UNKNOWN_TEST_S = 0.01
@@ -78,6 +79,7 @@ class Plan(NamedTuple):
     overlaps: tuple[frozenset[int], ...]
     resources: tuple[Resource, ...]
     gives_way: Mapping[int, tuple[GiveWay, ...]] = {}
+    first_units: Mapping[str, int] = {}  # by numbered resource
     groups: tuple[PlannedGroup, ...] = ()
     group_of: Mapping[int, int] = {}  # the group of an item that is in one
     group_needs: Mapping[int, tuple[int, ...]] = {}
@@ -163,6 +165,7 @@ def make_plan(
     durations: Mapping[str, float] | None = None,
     unselected: Iterable[Check] = (),
     groups: Iterable[Group] = (),
+    first_units: Mapping[str, int] | None = None,
     root: str = "",
     fold_case: bool = False,
 ) -> Plan:
@@ -173,12 +176,14 @@ def make_plan(
     deselected: needing one is an error, coming after one is not. Paths are shown relative to ``root``.
 
     Raises PlanError for duplicate, unknown, ambiguous and deselected names, cycles, and claims and groups that can
-    never be met.
+    never be met, or a unit that two may be given.
     """
     checks, capacities = tuple(checks), capacities or {}
     _refuse_duplicates(checks)
     for check in checks:
         _refuse_impossible(check, slots, capacities, cpus)
+    if first_units:
+        refuse_units_taken_twice(checks, capacities, first_units)
     unselected = tuple(unselected)
     names = _Names(checks, unselected, GroupNames(groups, checks, unselected))
     needs, after = names.resolve_all()
@@ -211,6 +216,7 @@ def make_plan(
         patterns=patterns,
         overlaps=overlaps,
         resources=resources,
+        first_units=dict(first_units or {}),
         groups=planned,
         group_of={i: number for number, group in enumerate(planned) for i in group.members},
         group_needs=names.group_needs,

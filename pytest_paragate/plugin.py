@@ -16,6 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from pytest_paragate.collect import Collecting
     from pytest_paragate.run.command import CommandRunner
+    from pytest_paragate.run.facts import Facts
+    from pytest_paragate.run.holdings import HeldUnits
     from pytest_paragate.run.results import Results
     from pytest_paragate.session import GateSession
     from pytest_paragate.settings import Settings
@@ -91,6 +93,22 @@ def paragate_results(request: pytest.FixtureRequest) -> Results:
     from pytest_paragate.run.results import results_of
 
     return results_of(request.node)
+
+
+@pytest.fixture
+def paragate_facts(request: pytest.FixtureRequest) -> Facts:
+    """What this check has counted: ``paragate_facts["tests"] = 45``. Reports show it, ``gate.agree`` compares it."""
+    from pytest_paragate.run.facts import facts_of
+
+    return facts_of(request.node)
+
+
+@pytest.fixture
+def paragate_units(request: pytest.FixtureRequest) -> HeldUnits:
+    """Which unit of each resource in ``uses`` this check holds: ``paragate_units["port"]`` is 8001."""
+    from pytest_paragate.run.holdings import units_of
+
+    return units_of(request.node)
 
 
 class CollectionHooks:

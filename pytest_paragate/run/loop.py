@@ -44,6 +44,7 @@ from pytest_paragate.schedule import (
     Start,
     Stop,
 )
+from pytest_paragate.units import Units, variables
 from pytest_paragate.verdict import Outcome, Verdict, WorkerRecord
 
 # How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
@@ -105,6 +106,7 @@ class Loop:
         self._restarts = self._failures = 0
         self._groups = GroupOutcomes(plan)
         self._tries = Tries()
+        self._units = Units(plan.checks, plan.capacities, plan.first_units)
         self._resting: dict[int, float] = {}  # when the next try of a paused item is due
         self._unreported: deque[tuple[int, Verdict, Reports]] = deque()
         self._reported_at = started_at
@@ -226,6 +228,8 @@ class Loop:
                 basetemp=self._settings.basetemp(seat.worker.id),
                 with_names=not seat.worker.is_copy,
             )
+            if first.uses:
+                order["units"] = {name: list(units) for name, units in self._units.take(checks[0]).items()}
             seat.worker.send(order)
 
     def _launch(self, seat: _Seat) -> None:
@@ -249,7 +253,10 @@ class Loop:
             worker.send({"do": "commands", "indices": list(indices), **({"orders": orders} if orders else {})})
             return
         self._began(seat, indices[0], time.monotonic())
-        worker.send(orders[0] if orders else {"do": "command", "index": indices[0]})
+        order: Message = orders[0] if orders else {"do": "command", "index": indices[0]}
+        if self._plan.checks[indices[0]].uses:
+            order["units"] = variables(self._units.take(indices[0]))
+        worker.send(order)
 
     def _order(self, index: int) -> Message:
         check = self._plan.checks[index]
@@ -354,6 +361,7 @@ class Loop:
     def _release(self, seat: _Seat, index: int) -> None:
         seat.pending.remove(index)
         seat.forget_item()
+        self._units.give_back(index)
 
     # verdicts
 
@@ -515,6 +523,7 @@ class Loop:
     def _give_back(self, seat: _Seat, indices: Sequence[int]) -> None:
         for index in indices:
             seat.pending.remove(index)
+            self._units.give_back(index)
         self._obey(self._schedule.feed(Returned(checks=tuple(indices), at_s=self._now_s())))
 
     def _tell_to_stop(self, seat: _Seat, order: verdicts.Order, *, kill: bool = False) -> None:

@@ -6,11 +6,11 @@ wants, ``say`` what the worker answers.
 ===========  ==============================================================================================
 do
 ===========  ==============================================================================================
-command      run one command: ``index``, and where the worker has no copy of the plan ``name, argv, cwd, env, shell,
-             timeout_s, grace_s, leaks``
+command      run one command: ``index``, its ``units`` as environment variables, and where the worker has no copy of
+             the plan ``name, argv, cwd, env, shell, timeout_s, grace_s, leaks``
 commands     run these short ones, one after another: ``indices``, and ``orders`` as above where there is no copy
 items        run collected items in order: ``indices, basetemp``, and where they are not the defaults ``nodeids,
-             is_check, results, grace_s, leaks``
+             is_check, results, grace_s, leaks, units``
 stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
              is ended, and what follows it in its run is left
 exit         tear down, say goodbye and end

@@ -82,6 +82,7 @@ def of_item(check: Check, facts: Mapping[str, Any], order: Order | None, *, gate
         start_s=facts["started_at"] - gate_started_at,
         duration_s=facts["duration_s"],
         cpu_s=facts["cpu_s"],
+        counts=facts.get("facts", {}),
         max_rss_kb=_largest(commands),
         exit_code=commands[-1].get("returncode") if commands else None,
         output=printed(facts["reports"]) if ended.outcome is Outcome.CANCELLED else "",

@@ -111,7 +111,10 @@ class Worker:
             if message is None or message["do"] == "exit":
                 return False
             if message["do"] == "command":
-                self._run_command(message if self._order_of is None else self._order_of(message["index"]))
+                order = message if self._order_of is None else self._order_of(message["index"])
+                if "units" in message:
+                    order = {**order, "env": {**message["units"], **order.get("env", {})}}
+                self._run_command(order)
                 self.tell()
             elif message["do"] == "commands":
                 self._run_commands(message)

@@ -45,6 +45,27 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         [],
         ["conftest.py:3: `parse` is not supported yet", "hint: remove it"],
     ),
+    "unit taken twice": (
+        {
+            **declared('x = gate.command("true", uses="port:8001")'),
+            "pyproject.toml": "[tool.pytest.ini_options]\nparagate_resources = ['port=8000-8003']\n",
+        },
+        [],
+        ['conftest.py:3: "x" uses "port:8001", and 8001 is a unit of "port" too', 'hint: use "port" and take the'],
+    ),
+    "cpus above the budget": (
+        declared('x = gate.command("true", cpus=3)'),
+        ["--paragate-cpus=2"],
+        ['conftest.py:3: "x" takes 3 CPUs of a budget of 2', "hint: lower its cpus to 2 or raise --paragate-cpus to 3"],
+    ),
+    "units that are none": (
+        {
+            **declared(""),
+            "pyproject.toml": "[tool.pytest.ini_options]\nparagate_resources = ['port=8003-8000']\n",
+        },
+        [],
+        ["setting `paragate_resources`: the units of port cannot be '8003-8000'", "hint: write port=3, or port=8000-"],
+    ),
     "group without members": (
         declared('gate.group("mirrors", wait="any")'),
         [],
