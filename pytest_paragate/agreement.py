@@ -61,7 +61,6 @@ def agreement(fact: object, sources: Sequence[object], keys: MutableMapping[str,
     sources_read, name = tuple(read), fact
 
     def agree(paragate_results: Results) -> None:
-        __tracebackhide__ = True
         complaint = disagreement(name, sources_read, paragate_results, tolerance=limit)
         if complaint is not None:
             import pytest

@@ -113,11 +113,11 @@ def by_agent(results: Iterable[CheckResult]) -> dict[str, list[CheckResult]]:
 def agent_facts(results: Sequence[CheckResult]) -> list[str]:
     """What one agent type found, most telling first: tests, issues, leaks, or at least how many checks passed."""
     facts = []
-    tested = [result.verdict.counts for result in results if result.kind != "test" and "tests" in result.verdict.counts]
+    tested = [result.verdict for result in results if result.kind != "test" and "tests" in result.verdict.counts]
     own = [result.verdict.outcome for result in results if result.kind == "test"]
-    total = sum(counts["tests"] for counts in tested) + len(own) - own.count(Outcome.SKIPPED)
+    total = sum(verdict.counts["tests"] for verdict in tested) + len(own) - own.count(Outcome.SKIPPED)
     if tested or total:
-        passed = sum(counts.get("passed", 0) for counts in tested) + own.count(Outcome.PASSED)
+        passed = sum(map(_tests_passed, tested)) + own.count(Outcome.PASSED)
         facts.append(f"{passed}/{_counted(total, 'test')} passed")
     with_issues = [result.verdict for result in results if "issues" in result.verdict.counts]
     if with_issues:
@@ -132,6 +132,11 @@ def agent_facts(results: Sequence[CheckResult]) -> list[str]:
     if skipped:
         facts.append(f"{skipped} skipped")
     return facts
+
+
+def _tests_passed(verdict: Verdict) -> int:
+    """Of a check that tells how many tests there were and no more, all when it passed."""
+    return verdict.counts.get("passed", verdict.counts["tests"] if verdict.outcome is Outcome.PASSED else 0)
 
 
 def _issues(verdicts: Sequence[Verdict]) -> str:

@@ -385,10 +385,10 @@ class Loop:
         passed = skipped or verdict.outcome is Outcome.PASSED
         finished = Finished(check=index, passed=passed, is_skipped=skipped, at_s=self._now_s())
         commands = self._with_decisions([*commands, *self._schedule.feed(finished)])
-        self._obey([command for command in commands if isinstance(command, Start)])
         if not is_held:
             self._announce(index, verdict, reports)
-        self._obey([command for command in commands if not isinstance(command, Start)])
+        # What is blocked by it is noted first: what starts now may ask for its verdict.
+        self._obey(commands)
         if is_last_straw:
             self._end_running(reason)
 

@@ -64,6 +64,26 @@ def test_checks_that_contradict_each_other_fail_the_one_that_compares(project: P
     assert run.check("release")["reason"] == "needs differ, which failed"
 
 
+BLOCKED = (
+    PREAMBLE
+    + """
+fails = gate.command("false")
+blocked = gate.command("true", needs="fails")
+deeper = gate.command("true", needs="blocked")
+
+@gate.check(needs="deeper", when="always")
+def last(paragate_results):
+    verdict = paragate_results["deeper"]
+    assert (str(verdict.outcome), verdict.reason) == ("blocked", "needs fails, which failed")
+"""
+)
+
+
+def test_what_runs_always_is_told_of_what_was_blocked_by_the_same_failure(project: Project, workers: str) -> None:
+    run = project.write({"conftest.py": BLOCKED}).run(workers)
+    assert run.outcomes() == {"fails": "failed", "blocked": "blocked", "deeper": "blocked", "last": "passed"}
+
+
 def test_a_check_that_compares_knows_where_it_was_declared(project: Project) -> None:
     run = project.write({"conftest.py": AGREE}).run("--paragate-plan")
     assert run.status == 0, run.text
