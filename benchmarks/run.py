@@ -15,6 +15,7 @@ import breakdown
 import commands
 import first_check
 import graph
+import groups
 import idle
 import measure
 import release
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("first-check", "Launch to the first check's first instruction, beside plain pytest.", 20)
     sub = add("graph", "A graph of sleeping checks, beside the best possible schedule.", 3)
     sub.add_argument("--seeds", type=int, default=3, help="how many graphs (default: %(default)s)")
+    add("groups", "How soon a group's answer, or fail fast, ends what is no longer needed.", 10)
     add("idle", "The plugin installed and not switched on, beside not installed.", 40)
     add("release", "Four independent checks: do they start together and end with the longest?", 5)
     sub = add("tests", "Ordinary tests, beside plain pytest and pytest-xdist.", 7)
@@ -74,6 +76,8 @@ def _run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         return first_check.run(folder, repeats=args.repeats, say=print)
     if args.benchmark == "graph":
         return graph.run(folder, seeds=args.seeds, repeats=args.repeats, say=print)
+    if args.benchmark == "groups":
+        return groups.run(folder, repeats=args.repeats, say=print)
     if args.benchmark == "idle":
         return idle.run(folder, repeats=args.repeats, say=print)
     if args.benchmark == "release":

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_paragate.declare import declaration_of, relative_place, resolve
 from pytest_paragate.locations import Locations
-from pytest_paragate.model import Check, DeclarationError, Place
+from pytest_paragate.model import GROUP_PREFIX, Check, DeclarationError, Group, Place
 from pytest_paragate.nodes import GateFile, PluginChecks, TomlFile
 from pytest_paragate.sources import Declared, Sources
 
@@ -28,26 +28,33 @@ _SLACK_S = 5.0
 
 
 class Collected(NamedTuple):
-    """What was selected, with the items in the same order, and what was declared or collected and is left out."""
+    """What was selected, with the items in the same order, what else was declared or collected, and groups."""
 
     selected: tuple[Check, ...]
     items: tuple[pytest.Item, ...]
     unselected: tuple[Check, ...]
+    groups: tuple[Group, ...] = ()
 
 
 class Collecting:
     """One run's collection: which files are taken, what was found, what was wrong.
 
-    ``agents`` are the agent types that may be named; ``timeout_s`` is for checks and tests that set none; ``dist`` is
-    pytest-xdist's word for which tests share a worker.
+    ``agents`` are the agent types that may be named; ``timeout_s`` and ``retries`` are for checks and tests that set
+    none; ``dist`` is pytest-xdist's word for which tests share a worker.
     ``added`` are files that no argument names; ``is_whole`` tells that the user named no paths.
     """
 
     def __init__(
-        self, config: pytest.Config, *, agents: Sequence[str], timeout_s: float | None, dist: str = "no"
+        self,
+        config: pytest.Config,
+        *,
+        agents: Sequence[str],
+        timeout_s: float | None,
+        retries: int | None = None,
+        dist: str = "no",
     ) -> None:
         self._config = config
-        self._timeout_s, self._dist = timeout_s, dist
+        self._timeout_s, self._retries, self._dist = timeout_s, retries, dist
         # Where pytest-timeout is at work, it speaks first, and ends a test better than from outside.
         self._timeout_slack_s = _SLACK_S if config.pluginmanager.hasplugin("timeout") else 0.0
         self._is_lf = bool(config.getoption("lf", False))
@@ -76,7 +83,7 @@ class Collecting:
         if self.is_whole and not self._is_worker:
             places = [self._argument_path(argument) for argument in self._config.args]
             for source in self.sources.files():
-                if not any(source.path.is_relative_to(place) for place in places):
+                if source.checks and not any(source.path.is_relative_to(place) for place in places):
                     self.added.append(str(source.path))
             self._config.args[:] = [*self.added, *self._config.args]
 
@@ -186,6 +193,7 @@ class Collecting:
                 # Where exactly it stands takes longer to find out than all the rest, and only its reports want to know.
                 place=Place(file=item.nodeid.partition("::")[0]),
                 timeout_s=self._limit_s(marks),
+                retries=self._retries,
                 is_marked=False,
                 together=self._together(item.nodeid, marks),
             )
@@ -233,8 +241,10 @@ class Collecting:
         return value + self._timeout_slack_s
 
     def _keep(self, item: pytest.Item, check: Check) -> None:
-        item.stash[CHECK] = self._with_default_timeout(check)
+        item.stash[CHECK] = self._with_defaults(check)
         item.extra_keyword_matches.add(check.agent)
+        if check.group is not None:
+            item.extra_keyword_matches.add(check.group)
 
     def _judge(self, check: Check) -> object:
         """``parse`` of a command, or the judge that a plugin offers for it under that name or for its program."""
@@ -244,9 +254,11 @@ class Collecting:
 
         return judge_for(check, self._config)
 
-    def _with_default_timeout(self, check: Check) -> Check:
+    def _with_defaults(self, check: Check) -> Check:
         if check.timeout_s is None and self._timeout_s is not None:
-            return check._replace(timeout_s=self._timeout_s)
+            check = check._replace(timeout_s=self._timeout_s)
+        if check.retries is None and self._retries is not None:
+            check = check._replace(retries=self._retries)
         return check
 
     def take(self, items: list[pytest.Item]) -> None:
@@ -285,6 +297,7 @@ class Collecting:
         while wanted:
             asking = check_of(wanted.pop())
             for name in asking.needs:
+                # A group is needed by its decision, which takes all of its members.
                 answering = _answering(name, asking, self._before_lf)
                 found = [item for item in answering if item in dropped and item not in back]
                 back.update(found)
@@ -310,7 +323,8 @@ class Collecting:
             for each in source.checks
             if (_file_of(each.check), each.check.family) not in families
         ]
-        return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared))
+        groups = tuple(group for source in self.sources for group in source.groups)
+        return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared), groups=groups)
 
 
 def check_of(item: pytest.Item) -> Check:
@@ -355,6 +369,9 @@ def _mark_keys(item: pytest.Item) -> dict[str, Any]:
 
 def _answering(name: str, asking: Check, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The items that ``name`` stands for, seen from the file of ``asking``: there first, then everywhere."""
+    if name.startswith(GROUP_PREFIX):
+        group = name.removeprefix(GROUP_PREFIX)
+        return [item for item in items if check_of(item).group == group]
     found = [item for item in items if name in (item.nodeid, check_of(item).name, check_of(item).family)]
     found = [item for item in found if check_of(item).place.file == asking.place.file] or found
     return [item for item in found if name in (item.nodeid, check_of(item).name)] or found

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
+from pytest_paragate.grouping import GroupDeclaration, declare_group
 from pytest_paragate.keys import Surroundings, ValueRefusedError, argv, command_spec, parse_duration, parse_keys
-from pytest_paragate.model import Check, DeclarationError, Kind, Leaks, Place, When
+from pytest_paragate.model import Check, DeclarationError, Kind, Leaks, Place, Rest, When
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,6 +47,9 @@ class CheckKeys(TypedDict, total=False):
     advisory: bool | None
     parse: str | Callable[..., object] | None
     expect: _Names | None
+    group: str | None
+    retries: int | None
+    retry_pause: float | str | None
 
 
 class CommandKeys(CheckKeys, total=False):
@@ -143,21 +147,51 @@ def declare_function(frame: FrameType, positional: Sequence[Any], keys: Mapping[
     return lambda function: declare(function, (surplus,))
 
 
-def group(*arguments: object, **keys: object) -> Declaration:
-    """Not supported yet; refused when checks are collected."""
-    return declare_unsupported(_caller(), "group")
+class _GroupKeys(TypedDict, total=False):
+    wait: int | str | None
+    rest: Rest | None
 
 
-def agree(*arguments: object, **keys: object) -> Declaration:
-    """Not supported yet; refused when checks are collected."""
-    return declare_unsupported(_caller(), "agree")
+def group(name: str = "", *surplus: object, **keys: Unpack[_GroupKeys]) -> GroupDeclaration:
+    """Declare a group: ``gate.group("mirrors", wait="any", rest="cancel")``; its checks say ``group="mirrors"``.
+
+    Args:
+        name: what checks call it in ``group``, and in ``needs`` and ``after`` as ``"group:mirrors"``.
+        surplus: nothing; further positional arguments are refused when checks are collected.
+        keys: ``wait`` says how many members have to pass: ``"all"`` (default), ``"any"``, a number, or a share such as
+            ``"60%"``; ``rest`` what happens to the others once that is decided: ``"finish"`` (default), ``"stop"``
+            (start no more) or ``"cancel"`` (end what runs, too).
+    """
+    frame = _caller()
+    return declare_group(frame, (name, *surplus) if name != "" else surplus, keys, namespace=_home(frame))
 
 
-def declare_unsupported(frame: FrameType, word: str, **home: Any) -> Declaration:
-    """A declaration that only says that ``gate.<word>`` cannot be used."""
+def agree(fact: str = "", *sources: object, **keys: Any) -> Callable[..., None]:
+    """Declare a check that fails when checks disagree: ``gate.agree("tests", "cargo_test", "coverage")``.
+
+    Args:
+        fact: the count that each source tells, such as ``"tests"``.
+        sources: two or more checks: a name, which as a family stands for each of its members; a list of names, which
+            are added up; or ``{name: fact}`` where one calls the same thing otherwise.
+        keys: those of a function check, and ``tolerance``, the largest difference that is no disagreement (0).
+    """
+    return declare_agreement(_caller(), fact, sources, keys)
+
+
+def declare_agreement(
+    frame: FrameType, fact: object, sources: Sequence[object], keys: Mapping[str, object], **home: Any
+) -> Callable[..., None]:
+    """As :func:`agree`, for the caller in ``frame``. ``home`` may name another ``namespace`` to belong to."""
+    from pytest_paragate.agreement import agreement
+
+    keys = dict(keys)
+    made = agreement(fact, sources, keys)
     place = Place(file=os.path.abspath(frame.f_code.co_filename), line=frame.f_lineno)
-    problem = ValueRefusedError(f"`gate.{word}` is not supported yet in this version", "remove it")
-    return _register(frame, kind="command", place=place, keys={}, problems=(problem,), **home)
+    declared = _register(
+        frame, kind="function", place=place, keys=keys, function=made.function, problems=made.problems, **home
+    )
+    setattr(made.function, FUNCTION_KEY, declared)
+    return made.function
 
 
 def split_command(
@@ -268,12 +302,17 @@ def _caller() -> FrameType:
     return sys._getframe(2)
 
 
+def _home(frame: FrameType) -> dict[str, Any]:
+    """The namespace of the conftest.py that is being read, or of the caller where there is none."""
+    home: FrameType | None = frame
+    while home is not None and os.path.basename(home.f_code.co_filename) != "conftest.py":
+        home = home.f_back
+    return (home or frame).f_globals
+
+
 def _register(frame: FrameType, *, namespace: dict[str, Any] | None = None, **values: Any) -> Declaration:
     if namespace is None:
-        home: FrameType | None = frame
-        while home is not None and os.path.basename(home.f_code.co_filename) != "conftest.py":
-            home = home.f_back
-        namespace = (home or frame).f_globals
+        namespace = _home(frame)
     file = namespace.get("__file__") or frame.f_code.co_filename
     declared = Declaration(home=os.path.abspath(str(file)), **values)
     namespace.setdefault(NAMESPACE_KEY, []).append(declared)

@@ -67,9 +67,11 @@ class Gate:
             collected.selected,
             slots=_slots(collected.selected, settings),
             capacities=settings.resources,
+            first_units=settings.first_units,
             cpus=settings.cpus,
             durations=durations,
             unselected=collected.unselected,
+            groups=collected.groups,
             root=str(self.config.rootpath),
         )
         self.plan: Plan = speedup.tune(plan)
@@ -224,9 +226,10 @@ class Gate:
         )
         missing = tuple(check.nodeid for index, check in enumerate(self.plan.checks) if index not in loop.verdicts)
         took_s = [
-            loop.verdicts[index].duration_s if index in loop.verdicts else 0.0 for index in range(len(self.plan.checks))
+            loop.verdicts[index].busy_s if index in loop.verdicts else 0.0 for index in range(len(self.plan.checks))
         ]
-        outcome, exitstatus = _outcome(loop, results, missing, self.problems)
+        fails_on_flaky = self.settings.fails_on_flaky and any(result.verdict.flaky for result in results)
+        outcome, exitstatus = _outcome(loop, results, missing, fails_on_flaky=fails_on_flaky)
         if self._has_lost_baseline and outcome == "passed":
             outcome, exitstatus = "failed", pytest.ExitCode.TESTS_FAILED
         return GateResult(
@@ -242,11 +245,13 @@ class Gate:
             workers=tuple(loop.workers),
             missing=missing,
             problems=tuple(self.problems),
+            groups=loop.groups,
+            fails_on_flaky=fails_on_flaky,
         )
 
 
 def _outcome(
-    loop: LoopResult, results: Sequence[CheckResult], missing: Sequence[str], problems: Sequence[str]
+    loop: LoopResult, results: Sequence[CheckResult], missing: Sequence[str], *, fails_on_flaky: bool
 ) -> tuple[GateOutcome, int]:
     if loop.signum is not None or loop.ended_session is not None:
         return "interrupted", pytest.ExitCode.INTERRUPTED
@@ -254,7 +259,9 @@ def _outcome(
         return "error", pytest.ExitCode.INTERNAL_ERROR
     if not results:
         return "failed", pytest.ExitCode.NO_TESTS_COLLECTED
-    if loop.problems or not all(result.verdict.is_ok for result in results):
+    # Without a failure, a group is unmet when too many of its members were skipped.
+    is_unmet = any(not group.met and not group.is_excused for group in loop.groups)
+    if loop.problems or is_unmet or fails_on_flaky or not all(result.verdict.is_ok for result in results):
         return "failed", pytest.ExitCode.TESTS_FAILED
     return "passed", pytest.ExitCode.OK
 

@@ -18,7 +18,7 @@ from pytest_paragate.shellwords import split_words
 
 LONGEST_S = 1e8
 DURATION_FORMS = 'write seconds as a number, or "500ms", "90s", "2m", "1h", "1m30s"'
-UNSUPPORTED = ("group", "retries")
+MOST_RETRIES = 1000
 COMMAND_ONLY = ("cwd", "env", "shell")
 
 _UNITS_S = (3600.0, 60.0, 1.0, 0.001)
@@ -92,6 +92,61 @@ def parse_count(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueRefusedError(f"{what} cannot be {shown(value)}: it must be a whole number, 1 or more")
     return value
+
+
+def parse_retries(value: object, what: str) -> int:
+    """How many further tries there are after a failure, 0 or more.
+
+    Raises:
+        ValueRefusedError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_RETRIES:
+        raise ValueRefusedError(
+            f"{what} cannot be {shown(value)}: it must be a whole number from 0 to {MOST_RETRIES}",
+            "it counts the further tries after a failure",
+        )
+    return value
+
+
+def parse_wait(value: object, what: str) -> int | str:
+    """How many members of a group have to pass: ``"all"``, ``"any"``, a number, or a share such as ``"60%"``.
+
+    Raises:
+        ValueRefusedError: anything else, or a number or share that can never be reached or says nothing.
+    """
+    forms = 'write "all", "any", a number such as 2, or a share such as "60%"'
+    if isinstance(value, str) and value in ("all", "any"):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueRefusedError(f"{what} cannot be {value}: it must be 1 or more", forms)
+        return value
+    share = re.fullmatch(r"(\d{1,9})\s*%", value, re.ASCII) if isinstance(value, str) else None
+    if share is None:
+        raise ValueRefusedError(f"{what} cannot be {shown(value)}", forms)
+    if not 1 <= int(share[1]) <= 100:
+        raise ValueRefusedError(f"{what} cannot be {shown(value)}: it must be from 1% to 100%", forms)
+    return f"{int(share[1])}%"
+
+
+def parse_group(keys: Mapping[str, object]) -> tuple[dict[str, object], dict[str, ValueRefusedError]]:
+    """The fields ``wait`` and ``rest`` of a group, and what is wrong with other keys, by key."""
+    near = Surroundings(folder="", root="", agents=())
+    fields: dict[str, object] = {}
+    problems: dict[str, ValueRefusedError] = {}
+    for key, value in keys.items():
+        try:
+            if key == "wait":
+                fields[key] = parse_wait(value, "`wait`")
+            elif key == "rest":
+                fields[key] = _one_of("finish", "stop", "cancel")(key, value, near)
+            else:
+                guess = nearest(key, ["wait", "rest"])
+                question = f", did you mean `{guess}`?" if guess else ""
+                raise ValueRefusedError(f"unknown key `{key}` of a group{question}", "keys are wait, rest")
+        except ValueRefusedError as problem:
+            problems[key] = problem
+    return fields, problems
 
 
 def check_agent_name(value: object, what: str) -> str:
@@ -310,6 +365,9 @@ _KEYS: dict[str, tuple[str, Callable[[str, object, Surroundings], object]]] = {
     "advisory": ("advisory", _flag),
     "parse": ("parse", parse_judge),
     "expect": ("expect", parse_expect),
+    "group": ("group", lambda key, value, _: check_name(value, f"`{key}`")),
+    "retries": ("retries", lambda key, value, _: parse_retries(value, f"`{key}`")),
+    "retry_pause": ("retry_pause_s", lambda key, value, _: parse_duration(value, f"`{key}`", zero=True)),
     "env": ("env", _environment),
     "cwd": ("cwd", _folder),
     "shell": ("shell", _flag),
@@ -327,8 +385,6 @@ def parse_keys(
     problems: dict[str, ValueRefusedError] = {}
     for key, value in keys.items():
         try:
-            if key in UNSUPPORTED:
-                raise ValueRefusedError(f"`{key}` is not supported yet in this version", "remove it")
             if key not in _KEYS:
                 raise _unknown(kind, key, also_known)
             if kind != "command" and key in COMMAND_ONLY:
@@ -344,7 +400,7 @@ def parse_keys(
 
 def _unknown(kind: Kind, key: str, also_known: Iterable[str]) -> ValueRefusedError:
     known = [*also_known, *(key for key in _KEYS if kind == "command" or key not in COMMAND_ONLY)]
-    guess = nearest(key, [*known, *UNSUPPORTED])
+    guess = nearest(key, known)
     question = f", did you mean `{guess}`?" if guess else ""
     return ValueRefusedError(f"unknown key `{key}`{question}", f"keys are {', '.join(known)}")
 

@@ -140,6 +140,22 @@ class Lanes:
         self._holdings.give_back(self._claims[self.reserved])
         self.reserved = None
 
+    def withdraw(self, key: Key) -> list[Key]:
+        """This waiting item will not start; the items that are to be tried again for it."""
+        check = key[1]
+        if self.reserved == check:
+            claims, self.reserved = self._claims[check], None
+            return list(self.give_back(claims))
+        lane = self._lane_of[check]
+        was_first = lane.waiting[0] == key
+        lane.waiting.remove(key)
+        heapq.heapify(lane.waiting)
+        if not lane.waiting:
+            lane.port = None
+        elif was_first:
+            self._line_up(lane)
+        return []
+
     def forget(self, agent: str) -> list[Key]:
         """Nothing of this agent type will start any more; the items that are to be tried again for it."""
         for lane in self._lanes:

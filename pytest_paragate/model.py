@@ -20,9 +20,12 @@ else:
 Kind = Literal["command", "function", "test"]
 Leaks = Literal["kill", "fail", "allow"]
 When = Literal["success", "always"]
+Rest = Literal["finish", "stop", "cancel"]
 
 DEFAULT_AGENT = "test-runner"
 DEFAULT_GRACE_S = 5.0
+GROUP_PREFIX = "group:"
+"""Before the name of a group where it stands among names of checks."""
 BUILTIN_AGENTS = ("code-reviewer", "test-runner", "feature-implementer", "refactorer", "debugger")
 
 
@@ -83,15 +86,28 @@ class CommandSpec(NamedTuple):
     shell: bool = False
 
 
+class Group(NamedTuple):
+    """Checks that answer one question together, as declared.
+
+    ``wait`` says how many of its members have to pass: ``"all"``, ``"any"``, a number, or a share such as ``"60%"``;
+    ``rest`` what happens to the others once that is decided.
+    """
+
+    name: str
+    place: Place
+    wait: int | str = "all"
+    rest: Rest = "finish"
+
+
 class Check(NamedTuple):
     """One planned item with every key resolved: a command, a function declared with ``@gate.check``, or a test.
 
     ``family`` is the name without parameters (``crate`` for ``crate[memory-core]``); a name in ``needs`` or ``after``
     that equals a family stands for all its members. ``reads`` and ``writes`` are absolute, normalised POSIX paths or
     globs. ``parse`` is a built-in judge's name (with what it takes behind a colon), a callable, or None for the judge
-    that knows the program; ``expect`` are criteria. ``is_marked`` is false only for ordinary tests without
-    ``@pytest.mark.paragate``; of those, all with the same ``together`` run on one worker, one after another, as
-    ``xdist_group`` and ``--dist`` ask for.
+    that knows the program; ``expect`` are criteria. ``retries`` is None where nothing was said, which means none.
+    ``is_marked`` is false only for ordinary tests without ``@pytest.mark.paragate``; of those, all with the same
+    ``together`` run on one worker, one after another, as ``xdist_group`` and ``--dist`` ask for.
     """
 
     nodeid: str
@@ -114,6 +130,9 @@ class Check(NamedTuple):
     advisory: bool = False
     parse: Any = None
     expect: tuple[str, ...] = ()
+    group: str | None = None
+    retries: int | None = None
+    retry_pause_s: float = 0.0
     command: CommandSpec | None = None
     is_marked: bool = True
     together: str = ""

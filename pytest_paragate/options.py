@@ -10,6 +10,7 @@ OTHERS = {
     "paragate_workers": "--paragate-workers",
     "paragate_timeout": "--paragate-timeout",
     "paragate_retries": "--paragate-retries",
+    "paragate_fail_on_flaky": "--paragate-fail-on-flaky",
     "paragate_cpus": "--paragate-cpus",
     "paragate_json": "--paragate-json",
     "paragate_sarif": "--paragate-sarif",
@@ -50,7 +51,18 @@ def add_options(parser: pytest.Parser) -> None:
         help="Time limit of each check and test that sets none of its own: seconds, or '500ms', '90s', '2m', '1h30m' "
         "(default: none)",
     )
-    add("--paragate-retries", metavar="N", help="Not supported yet")
+    add(
+        "--paragate-retries",
+        metavar="N",
+        help="Further tries after a failure, for each check and test that sets none of its own (default: 0). One that "
+        "passes on a later try is 'flaky'.",
+    )
+    add(
+        "--paragate-fail-on-flaky",
+        action="store_true",
+        default=None,
+        help="Fail the gate when a check or test was flaky",
+    )
     add(
         "--paragate-cpus",
         metavar="N",
@@ -71,10 +83,13 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("paragate_slots", "AGENT=N per line; as --paragate-slots", type="linelist", default=[])
     parser.addini("paragate_workers", "auto, fork or popen; as --paragate-workers", default="")
     parser.addini("paragate_timeout", "time limit; as --paragate-timeout", default="")
+    parser.addini("paragate_retries", "further tries after a failure; as --paragate-retries", default="")
+    parser.addini("paragate_fail_on_flaky", "fail the gate when something was flaky", type="bool", default=False)
     parser.addini("paragate_cpus", "CPU budget; as --paragate-cpus", default="")
     parser.addini(
         "paragate_resources",
-        "NAME=N per line: how much there is of a resource that checks name in `uses` (default: 1)",
+        "NAME=N per line: how much there is of a resource that checks name in `uses` (default: 1); NAME=8000-8003 "
+        "gives the units numbers of their own",
         type="linelist",
         default=[],
     )
@@ -118,6 +133,6 @@ def refuse_without_gate(config: pytest.Config) -> None:
     """
     for name, option in OTHERS.items():
         if config.getoption(name, None) is not None:
-            has_setting = name not in ("paragate_json", "paragate_sarif", "paragate_accept", "paragate_retries")
+            has_setting = name not in ("paragate_json", "paragate_sarif", "paragate_accept")
             setting = f", or use the ini setting {name}" if has_setting else ""
             raise pytest.UsageError(f"{option}: works with --paragate only\n\nhint: add --paragate{setting}")

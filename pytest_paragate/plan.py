@@ -15,8 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pytest_paragate.groups import GroupNames, PlannedGroup
 from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
-from pytest_paragate.model import Check, PlanError, nearest
+from pytest_paragate.model import GROUP_PREFIX, Check, Group, PlanError, nearest
+from pytest_paragate.units import refuse_units_taken_twice
 
 UNKNOWN_CHECK_S = 1.0
 UNKNOWN_TEST_S = 0.01
@@ -51,6 +53,10 @@ class Plan(NamedTuple):
     when nothing else can. ``is_pooled`` marks what is handed out in runs of neighbours. ``claims`` index
     ``patterns`` (with ``overlaps``, by pattern) and ``resources``. ``gives_way`` is by item and mostly empty; it never
     goes against the order of waiting.
+
+    An item that waits for a group waits for its decision, not for its members, so these are neither in its ``needs``
+    nor is it among their ``dependents``; ``group_needs`` and ``group_after`` hold the groups, by item. For ``order``
+    and ``remaining_s`` it comes after all members.
     """
 
     checks: tuple[Check, ...]
@@ -73,6 +79,18 @@ class Plan(NamedTuple):
     overlaps: tuple[frozenset[int], ...]
     resources: tuple[Resource, ...]
     gives_way: Mapping[int, tuple[GiveWay, ...]] = {}
+    first_units: Mapping[str, int] = {}  # by numbered resource
+    groups: tuple[PlannedGroup, ...] = ()
+    group_of: Mapping[int, int] = {}  # the group of an item that is in one
+    group_needs: Mapping[int, tuple[int, ...]] = {}
+    group_after: Mapping[int, tuple[int, ...]] = {}
+
+    def waits_for_members(self, check: int) -> tuple[int, ...]:
+        """The members of all groups whose decision the item waits for."""
+        if check not in self.group_needs and check not in self.group_after:
+            return ()
+        groups = (*self.group_needs.get(check, ()), *self.group_after.get(check, ()))
+        return tuple(dict.fromkeys(member for group in groups for member in self.groups[group].members))
 
     def shown_pattern(self, pattern: int) -> str:
         """A pattern as people know it, relative to the root."""
@@ -146,6 +164,8 @@ def make_plan(
     cpus: int | None = None,
     durations: Mapping[str, float] | None = None,
     unselected: Iterable[Check] = (),
+    groups: Iterable[Group] = (),
+    first_units: Mapping[str, int] | None = None,
     root: str = "",
     fold_case: bool = False,
 ) -> Plan:
@@ -155,18 +175,26 @@ def make_plan(
     all that runs, ``durations`` seconds by node id from history. ``unselected`` are items that exist and were
     deselected: needing one is an error, coming after one is not. Paths are shown relative to ``root``.
 
-    Raises PlanError for duplicate, unknown, ambiguous and deselected names, cycles, and claims that can never be met.
+    Raises PlanError for duplicate, unknown, ambiguous and deselected names, cycles, and claims and groups that can
+    never be met, or a unit that two may be given.
     """
     checks, capacities = tuple(checks), capacities or {}
     _refuse_duplicates(checks)
     for check in checks:
         _refuse_impossible(check, slots, capacities, cpus)
-    needs, after = _Names(checks, unselected).resolve_all()
+    if first_units:
+        refuse_units_taken_twice(checks, capacities, first_units)
+    unselected = tuple(unselected)
+    names = _Names(checks, unselected, GroupNames(groups, checks, unselected))
+    needs, after = names.resolve_all()
     waits_for = {i: (*needs[i], *after[i]) for i in range(len(checks)) if needs[i] or after[i]}
-    order = _topological(checks, waits_for)
+    planned = names.planned_groups()
     dependents = _reversed(len(checks), waits_for)
+    waits_long, behind = _with_members(planned, waits_for, dependents)
+    order = _topological(checks, waits_long)
     expected_s, is_known = _expect(checks, durations or {})
-    remaining_s = _remaining(expected_s, dependents, order)
+    remaining_s = _remaining(expected_s, behind, order)
+    linked = {*waits_long, *(i for i, d in enumerate(behind) if d), *(i for group in planned for i in group.members)}
     claims, patterns, overlaps, resources = _claim(checks, slots, capacities, cpus, fold_case)
     return Plan(
         checks=checks,
@@ -183,12 +211,30 @@ def make_plan(
         is_known=is_known,
         remaining_s=remaining_s,
         priority=tuple(0.0 if check.exclusive else remaining_s[i] for i, check in enumerate(checks)),
-        is_pooled=_pool(checks, slots, expected_s, is_known, {*waits_for, *(i for i, d in enumerate(dependents) if d)}),
+        is_pooled=_pool(checks, slots, expected_s, is_known, linked),
         claims=claims,
         patterns=patterns,
         overlaps=overlaps,
         resources=resources,
+        first_units=dict(first_units or {}),
+        groups=planned,
+        group_of={i: number for number, group in enumerate(planned) for i in group.members},
+        group_needs=names.group_needs,
+        group_after=names.group_after,
     )
+
+
+def _with_members(
+    groups: Sequence[PlannedGroup], waits_for: Mapping[int, Sequence[int]], dependents: tuple[tuple[int, ...], ...]
+) -> tuple[Mapping[int, Sequence[int]], tuple[tuple[int, ...], ...]]:
+    """What waits for what, and what is behind what, as if who waits for a group waited for all of its members."""
+    if not any(group.dependents for group in groups):
+        return waits_for, dependents
+    longer: dict[int, Sequence[int]] = dict(waits_for)
+    for group in groups:
+        for i in group.dependents:
+            longer[i] = tuple(dict.fromkeys((*longer.get(i, ()), *group.members)))
+    return longer, _reversed(len(dependents), longer)
 
 
 def _refuse_duplicates(checks: Sequence[Check]) -> None:
@@ -233,8 +279,10 @@ def _refuse_impossible(check: Check, slots: Mapping[str, int], capacities: Mappi
 class _Names:
     """Finds the items meant by the words in ``needs`` and ``after``."""
 
-    def __init__(self, checks: Sequence[Check], unselected: Iterable[Check]) -> None:
-        self._checks = checks
+    def __init__(self, checks: Sequence[Check], unselected: Iterable[Check], groups: GroupNames) -> None:
+        self._checks, self._groups = checks, groups
+        self.group_needs: dict[int, tuple[int, ...]] = {}
+        self.group_after: dict[int, tuple[int, ...]] = {}
         self._all: tuple[Check, ...] = (*checks, *unselected)
         self._by_word: dict[str, list[int]] | None = None
 
@@ -247,9 +295,28 @@ class _Names:
                 needs[i] = tuple(dict.fromkeys(j for word in check.needs for j in self._resolve(i, word, "needs")))
                 later = dict.fromkeys(j for word in check.after for j in self._resolve(i, word, "after"))
                 after[i] = tuple(j for j in later if j not in needs[i])
+                self._resolve_groups(i, check)
         return tuple(needs), tuple(after)
 
+    def _resolve_groups(self, i: int, check: Check) -> None:
+        """Note the groups meant by ``needs`` and by ``after``."""
+        for key, words, noted in (("needs", check.needs, self.group_needs), ("after", check.after, self.group_after)):
+            named = (word for word in words if word.startswith(GROUP_PREFIX))
+            found = dict.fromkeys(group for word in named for group in self._groups.resolve(i, word, key))
+            if found:
+                noted[i] = tuple(group for group in found if group not in self.group_needs.get(i, ()))
+
+    def planned_groups(self) -> tuple[PlannedGroup, ...]:
+        """The groups, once all words are resolved."""
+        waiting: dict[int, list[int]] = defaultdict(list)
+        for i in dict.fromkeys((*self.group_needs, *self.group_after)):
+            for group in (*self.group_needs.get(i, ()), *self.group_after.get(i, ())):
+                waiting[group].append(i)
+        return self._groups.planned(waiting)
+
     def _resolve(self, i: int, word: str, key: str) -> list[int]:
+        if word.startswith(GROUP_PREFIX):
+            return []
         check = self._checks[i]
         found = self._find(check, word, key)
         if i in found:

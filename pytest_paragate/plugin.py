@@ -16,12 +16,14 @@ import pytest
 if TYPE_CHECKING:
     from pytest_paragate.collect import Collecting
     from pytest_paragate.run.command import CommandRunner
+    from pytest_paragate.run.facts import Facts
+    from pytest_paragate.run.holdings import HeldUnits
     from pytest_paragate.run.results import Results
     from pytest_paragate.session import GateSession
     from pytest_paragate.settings import Settings
 
 MARK_HELP = (
-    "paragate(agent, needs, after, when, reads, writes, uses, exclusive, cpus, timeout, …): "
+    "paragate(agent, needs, after, when, reads, writes, uses, exclusive, cpus, timeout, group, retries, …): "
     "how this test takes part in `pytest --paragate`; every declared check carries it too"
 )
 
@@ -88,7 +90,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_paragate.run import worker_fixtures
 
         config.pluginmanager.register(worker_fixtures, "paragate-worker-fixtures")
-    collecting = Collecting(config, agents=found.known_agents, timeout_s=found.timeout_s, dist=found.dist)
+    collecting = Collecting(
+        config, agents=found.known_agents, timeout_s=found.timeout_s, retries=found.retries, dist=found.dist
+    )
     config.stash[COLLECTING] = collecting
     config.pluginmanager.register(CollectionHooks(collecting), "paragate-collection")
     config.pluginmanager.register(LastLook(collecting), "paragate-last-look")
@@ -113,6 +117,22 @@ def paragate_results(request: pytest.FixtureRequest) -> Results:
     from pytest_paragate.run.results import results_of
 
     return results_of(request.node)
+
+
+@pytest.fixture
+def paragate_facts(request: pytest.FixtureRequest) -> Facts:
+    """What this check has counted: ``paragate_facts["tests"] = 45``. Reports show it, ``gate.agree`` compares it."""
+    from pytest_paragate.run.facts import facts_of
+
+    return facts_of(request.node)
+
+
+@pytest.fixture
+def paragate_units(request: pytest.FixtureRequest) -> HeldUnits:
+    """Which unit of each resource in ``uses`` this check holds: ``paragate_units["port"]`` is 8001."""
+    from pytest_paragate.run.holdings import units_of
+
+    return units_of(request.node)
 
 
 class CollectionHooks:

@@ -28,10 +28,11 @@ _ROUNDING = 1 + 1e-9
 
 
 class _Unit:
-    __slots__ = ("checks", "is_queued", "is_whole", "kind", "seconds")
+    __slots__ = ("checks", "is_alone", "is_queued", "is_whole", "kind", "seconds")
 
-    def __init__(self, kind: str, *, is_whole: bool) -> None:
+    def __init__(self, kind: str, *, is_whole: bool, is_alone: bool = False) -> None:
         self.kind, self.is_whole = kind, is_whole  # whether it must stay together
+        self.is_alone = is_alone  # whether it shares a run with nothing else
         self.checks: deque[int] = deque()
         self.seconds = 0.0
         self.is_queued = False
@@ -56,10 +57,15 @@ class Pool:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, check: int, *, is_return: bool) -> None:
-        """A test is ready; with ``is_return`` it was handed out in vain, and comes before what follows it."""
+    def add(self, check: int, *, is_return: bool, is_alone: bool = False) -> None:
+        """A test is ready; with ``is_return`` it was handed out in vain, and comes before what follows it.
+
+        With ``is_alone`` it has a run for itself.
+        """
         unit = self._unit_of.get(check)
-        if unit is None:
+        if is_alone:
+            unit = self._unit_of[check] = _Unit(self._plan.checks[check].kind, is_whole=True, is_alone=True)
+        elif unit is None:
             unit = self._unit_of[check] = self._unit_for(check)
             self.example = check
         if is_return:
@@ -84,6 +90,15 @@ class Pool:
         if self._latest is None or self._latest[0] != key:
             self._latest = key, _Unit(item.kind, is_whole=False)
         return self._latest[1]
+
+    def withdraw(self, check: int) -> None:
+        """It will not be handed out, if it is still here."""
+        unit = self._unit_of.get(check)
+        if unit is not None and check in unit.checks:
+            unit.checks.remove(check)
+            unit.seconds -= self._plan.expected_s[check]
+            self.seconds -= self._plan.expected_s[check]
+            self._count -= 1
 
     def clear(self) -> None:
         """Nothing of it will be handed out."""
@@ -112,8 +127,8 @@ class Pool:
                 run.append(unit.checks.popleft())
                 unit.seconds -= seconds
             self._last[slot] = unit
-            following = None if unit.checks else self._peek(kind)
-            if following is None or unknown < 1 or run_s + self._cost_s(following) > share_s:
+            following = None if unit.checks or unit.is_alone else self._peek(kind)
+            if following is None or following.is_alone or unknown < 1 or run_s + self._cost_s(following) > share_s:
                 break
             unit = self._pop()
         self._count -= len(run)

@@ -14,6 +14,11 @@ Rules
   and while it is drained all exclusive items that are ready run one after another.
 - A ready item that conflicts with what runs waits in its lane (see ``lanes``), and items of lower priority may overtake
   it a few times; then what it claims is reserved for it until it has started.
+- An item that failed and has tries left is *paused* and then ready again. Until its last try nothing waits less for it.
+- A group is decided by its members as early as possible (see ``groups``); what waits for it then goes on, or is blocked
+  with the item that decided it as the root cause. What the group does with the rest: ``stop`` drops members that have
+  not started, and tries none again; ``cancel`` also asks for the end of those that run, which stay running until they
+  have finished.
 - An item that gives way to others is held until each of those has started or will not, its time is up, or nothing runs.
 - After Stop nothing starts; after the loss of a type's last slot nothing of that type starts. What had not started is
   dropped with the reason.
@@ -29,6 +34,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+from pytest_paragate.groups import Decision, Fate, Groups, said
 from pytest_paragate.independence import Claims
 from pytest_paragate.lanes import Key, Lanes
 from pytest_paragate.model import assert_never
@@ -43,6 +49,7 @@ class State(enum.Enum):
     WAITING = "waiting"
     READY = "ready"
     RUNNING = "running"
+    PAUSED = "paused"  # between two tries
     DONE = "done"
     BLOCKED = "blocked"
     CANCELLED = "cancelled"
@@ -56,6 +63,8 @@ class Turn(enum.Enum):
     FREED = "freed"  # everything it waits for is decided
     STARTED = "started"
     FINISHED = "finished"
+    FAILED_TRY = "failed but to be tried again"
+    RESTED = "rested"  # the pause before its next try is over
     RETURNED = "returned"  # its worker died before its turn came
     BLOCKED = "blocked"  # something it needs did not pass
     DROPPED = "dropped"  # it will never start
@@ -71,10 +80,13 @@ MOVES = {
     (State.READY, Turn.DROPPED): State.CANCELLED,
     (State.RUNNING, Turn.FINISHED): State.DONE,
     (State.RUNNING, Turn.RETURNED): State.READY,
+    (State.RUNNING, Turn.FAILED_TRY): State.PAUSED,
+    (State.PAUSED, Turn.RESTED): State.READY,
+    (State.PAUSED, Turn.DROPPED): State.CANCELLED,
 }
 
 
-UNSTARTED = (State.WAITING, State.READY)
+UNSTARTED = (State.WAITING, State.READY, State.PAUSED)
 
 
 class Slot(NamedTuple):
@@ -94,10 +106,20 @@ class Begin(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A running item is decided. ``passed`` tells whether what needs it may run."""
+    """A running item has ended. ``passed`` tells whether what needs it may run, ``is_curable`` whether a failure might
+    not happen again; then it is tried again as long as it has tries left."""
 
     check: int
     passed: bool
+    at_s: float
+    is_skipped: bool = False
+    is_curable: bool = False
+
+
+class Rested(NamedTuple):
+    """The pause of an item between two tries is over."""
+
+    check: int
     at_s: float
 
 
@@ -123,7 +145,7 @@ class Stop(NamedTuple):
     at_s: float
 
 
-Event: TypeAlias = Begin | Finished | Returned | SlotLost | Stop
+Event: TypeAlias = Begin | Finished | Rested | Returned | SlotLost | Stop
 
 
 class Start(NamedTuple):
@@ -134,10 +156,12 @@ class Start(NamedTuple):
 
 
 class Block(NamedTuple):
-    """This one will not run: ``cause``, the root cause, did not pass or was dropped."""
+    """This one will not run: ``cause``, the root cause, did not pass or was dropped, so that ``group``, if there is
+    one on the way to it, could no longer be met."""
 
     check: int
     cause: int
+    group: int | None = None
 
 
 class Drop(NamedTuple):
@@ -147,11 +171,31 @@ class Drop(NamedTuple):
     reason: str
 
 
-Command: TypeAlias = Start | Block | Drop
+class Retry(NamedTuple):
+    """This one failed and is to be tried again. With a pause, the caller says when it is over: ``Rested``."""
+
+    check: int
+    tries: int  # how many it has had
+
+
+class Cancel(NamedTuple):
+    """End this running one. It stays running until it has finished, however that comes."""
+
+    check: int
+    reason: str
+
+
+class Decided(NamedTuple):
+    """A group is decided."""
+
+    decision: Decision
+
+
+Command: TypeAlias = Start | Block | Drop | Retry | Cancel | Decided
 
 
 class Counts(NamedTuple):
-    """How many items are in which state; ``decided`` are done, blocked or cancelled."""
+    """How many items are in which state; ``decided`` are done, blocked or cancelled, paused ones wait."""
 
     waiting: int
     ready: int
@@ -195,6 +239,12 @@ class Schedule:
         self._states = [State.WAITING] * len(plan.checks)
         self._counts = Counter({State.WAITING: len(plan.checks)})
         self._undecided = [len(needs) + len(after) for needs, after in zip(plan.needs, plan.after, strict=True)]
+        for named in (plan.group_needs, plan.group_after):
+            for check, groups in named.items():
+                self._undecided[check] += len(groups)
+        self._groups = Groups(plan.groups, plan.group_of)
+        self._tries: dict[int, int] = {}  # how many failed, of items that are tried again
+        self._cancelled: set[int] = set()
         self._teams = {agent: _Team(plan, count) for agent, count in plan.slots.items() if count > 0}
         self._exclusive: list[Key] = []  # heap of those that are ready
         self._runs: dict[Slot, _Run] = {}
@@ -224,6 +274,8 @@ class Schedule:
                 self._begin()
             case Finished():
                 self._finish(event, out)
+            case Rested():
+                self._rest(event.check)
             case Returned():
                 self._return(event.checks, out)
             case SlotLost():
@@ -244,7 +296,7 @@ class Schedule:
     def counts(self) -> Counts:
         count = self._counts
         return Counts(
-            waiting=count[State.WAITING],
+            waiting=count[State.WAITING] + count[State.PAUSED],
             ready=count[State.READY],
             running=count[State.RUNNING],
             decided=count[State.DONE] + count[State.BLOCKED] + count[State.CANCELLED],
@@ -257,10 +309,22 @@ class Schedule:
     def waited_for(self, check: int) -> tuple[int, ...]:
         """What held the item back: all it needs or comes after, then what it was kept apart from while it was ready.
 
+        Of a group, these are the members that decided it.
+
         Of a run of tests beside which an exclusive item could not start, only the first is named.
         """
-        kept_apart = self._kept_apart.get(check, {})
-        return tuple(dict.fromkeys((*self._plan.needs[check], *self._plan.after[check], *kept_apart)))
+        plan, kept_apart = self._plan, self._kept_apart.get(check, {})
+        groups = (*plan.group_needs.get(check, ()), *plan.group_after.get(check, ()))
+        decisions = (self._groups.decisions.get(group) for group in groups)
+        by = (member for decision in decisions if decision is not None for member in decision.by)
+        return tuple(dict.fromkeys((*plan.needs[check], *plan.after[check], *by, *kept_apart)))
+
+    def has_tries_left(self, check: int) -> bool:
+        """Whether the item would be tried again if it failed now."""
+        if self._stopped is not None or check in self._cancelled or self._groups.is_closed(check):
+            return False
+        item = self._plan.checks[check]
+        return self._tries.get(check, 0) < (item.retries or 0) and self._gone(item.agent) is None
 
     # what happened
 
@@ -285,17 +349,31 @@ class Schedule:
         self._is_drained = any(self._plan.dependents[check] for _, check in self._exclusive)
 
     def _finish(self, event: Finished, out: list[Command]) -> None:
-        self._move(event.check, Turn.FINISHED)
-        self._leave(event.check)
-        self._decide(event.check, event.passed, out)
+        check = event.check
+        if event.is_curable and not event.passed and self.has_tries_left(check):
+            self._move(check, Turn.FAILED_TRY)
+            self._leave(check)
+            self._tries[check] = self._tries.get(check, 0) + 1
+            out.append(Retry(check=check, tries=self._tries[check]))
+            if not self._plan.checks[check].retry_pause_s:
+                self._rest(check)
+            return
+        self._move(check, Turn.FINISHED)
+        self._leave(check)
+        self._decide(check, Fate.SKIPPED if event.is_skipped else Fate.PASSED if event.passed else Fate.FAILED, out)
+
+    def _rest(self, check: int) -> None:
+        self._move(check, Turn.RESTED)
+        self._queue(check, is_return=False)
 
     def _return(self, checks: Sequence[int], out: list[Command]) -> None:
         for check in sorted(checks, reverse=True):
             self._move(check, Turn.RETURNED)
             self._leave(check)
             self._queue(check, is_return=True)
-            reason = self._stopped or self._gone(self._plan.checks[check].agent)
+            reason = self._stopped or self._gone(self._plan.checks[check].agent) or self._closed(check)
             if reason is not None:
+                self._withdraw(check)
                 self._drop_all((check,), reason, out)
 
     def _lose(self, slot: Slot, why: str | None, out: list[Command]) -> None:
@@ -333,24 +411,66 @@ class Schedule:
             self._move(check, Turn.DROPPED)
             out.append(Drop(check=check, reason=reason))
         for check in checks:
-            self._decide(check, False, out)
+            self._decide(check, Fate.FAILED, out)
 
-    def _decide(self, check: int, passed: bool, out: list[Command]) -> None:
+    def _decide(self, check: int, fate: Fate, out: list[Command]) -> None:
         """Tell what waits for the item that it is decided; block what needs it in vain, and what needs that."""
-        decided = deque([(check, passed)])
+        # With the group, if any, through which it came to that.
+        decided: deque[tuple[int, Fate, int | None]] = deque([(check, fate, None)])
         while decided:
-            one, has_passed = decided.popleft()
+            one, fate, group = decided.popleft()
             for other in self._plan.dependents[one]:
-                self._undecided[other] -= 1
-                if self._states[other] is not State.WAITING:
-                    continue
-                is_success_only = self._plan.checks[other].when == "success"
-                if not has_passed and is_success_only and one in self._plan.needs[other]:
-                    self._move(other, Turn.BLOCKED)
-                    out.append(Block(check=other, cause=check))
-                    decided.append((other, False))
-                elif not self._undecided[other]:
-                    self._free(other)
+                is_vain = fate is Fate.FAILED and one in self._plan.needs[other]
+                if self._answer(other, is_vain=is_vain):
+                    out.append(Block(check=other, cause=check, group=group))
+                    decided.append((other, Fate.FAILED, group))
+            decision = self._groups.note(one, fate) if one in self._plan.group_of else None
+            if decision is not None:
+                decided += self._end_group(decision, check, out)
+
+    def _answer(self, check: int, *, is_vain: bool) -> bool:
+        """One of those that the item waits for is decided; whether that blocks it."""
+        self._undecided[check] -= 1
+        if self._states[check] is not State.WAITING:
+            return False
+        if is_vain and self._plan.checks[check].when == "success":
+            self._move(check, Turn.BLOCKED)
+            return True
+        if not self._undecided[check]:
+            self._free(check)
+        return False
+
+    def _end_group(self, decision: Decision, cause: int, out: list[Command]) -> list[tuple[int, Fate, int | None]]:
+        """Do with the rest of a decided group what it asks for, and tell what waits for it; returns what fails by that.
+
+        ``cause`` is the item by which it came to the decision.
+        """
+        group = self._plan.groups[decision.group]
+        failed: list[tuple[int, Fate, int | None]] = []
+        reason = said(group, decision)
+        for member in group.members if group.rest != "finish" else ():
+            if self._states[member] in UNSTARTED:
+                self._withdraw(member)
+                self._move(member, Turn.DROPPED)
+                out.append(Drop(check=member, reason=reason))
+                failed.append((member, Fate.FAILED, None))
+            elif self._states[member] is State.RUNNING and group.rest == "cancel":
+                self._cancelled.add(member)
+                out.append(Cancel(check=member, reason=reason))
+        out.append(Decided(decision))
+        for other in group.dependents:
+            is_vain = not decision.is_met and decision.group in self._plan.group_needs.get(other, ())
+            if self._answer(other, is_vain=is_vain):
+                out.append(Block(check=other, cause=cause, group=decision.group))
+                failed.append((other, Fate.FAILED, decision.group))
+        return failed
+
+    def _closed(self, check: int) -> str | None:
+        """Why the item's group starts it no more, if that is so."""
+        if not self._groups.is_closed(check):
+            return None
+        group = self._plan.group_of[check]
+        return said(self._plan.groups[group], self._groups.decisions[group])
 
     # what is ready
 
@@ -364,11 +484,32 @@ class Schedule:
         item = self._plan.checks[check]
         team = self._teams[item.agent]
         if self._plan.is_pooled[check]:
-            team.pool.add(check, is_return=is_return)
+            team.pool.add(check, is_return=is_return, is_alone=check in self._tries)
         elif self._must_give_way(check):
             self._held.append(check)
         else:
             self._offer(check)
+
+    def _withdraw(self, check: int) -> None:
+        """Take a ready item out of wherever it is kept."""
+        if self._states[check] is not State.READY:
+            return
+        item, key = self._plan.checks[check], self._key(check)
+        team = self._teams[item.agent]
+        if check in self._held:
+            self._held.remove(check)
+        elif self._plan.is_pooled[check]:
+            team.pool.withdraw(check)
+        elif key in self._exclusive:
+            self._exclusive.remove(key)
+            heapq.heapify(self._exclusive)
+        elif key in team.ready:
+            team.ready.remove(key)
+            heapq.heapify(team.ready)
+            for other in self._lanes.tried(key):
+                heapq.heappush(team.ready, other)
+        else:
+            self._wake(self._lanes.withdraw(key))
 
     def _offer(self, check: int) -> None:
         item = self._plan.checks[check]

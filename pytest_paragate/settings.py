@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import pytest
 
-from pytest_paragate.keys import ValueRefusedError, check_agent_name, parse_count, parse_duration, shown
+from pytest_paragate.keys import ValueRefusedError, check_agent_name, parse_count, parse_duration, parse_retries, shown
 from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
 from pytest_paragate.options import OTHERS
 
@@ -33,6 +33,8 @@ _INI = "setting `{}`"
 class Settings(NamedTuple):
     """Everything that the user can set for a run.
 
+    ``retries`` is how often checks and tests that say nothing are tried again. ``resources`` is how much there is of
+    each, ``first_units`` what the first unit of a numbered one is called (0 where it says nothing).
     ``slots`` holds the agent types that were named; every other one has ``default_slots``. ``timeout_s`` is the time
     limit of checks and tests that set none. ``cpus`` is the machine's CPU budget, None for no budget. ``maxfail`` 0
     means "no limit". ``baseline_path`` is the file of accepted benchmark numbers where the user has chosen one.
@@ -45,7 +47,10 @@ class Settings(NamedTuple):
     workers: Workers = "auto"
     timeout_s: float | None = None
     cpus: int | None = None
+    retries: int | None = None
+    fails_on_flaky: bool = False
     resources: Mapping[str, int] = {}
+    first_units: Mapping[str, int] = {}
     agents: tuple[str, ...] = ()
     json_path: Path | None = None
     sarif_path: Path | None = None
@@ -126,14 +131,16 @@ def _read(config: pytest.Config) -> Settings:
         for line in _lines(config.getini("paragate_agents"), _INI.format("paragate_agents"))
         for agent in line
     )
+    resources, first_units = _resources(config)
     return Settings(
         slots={**from_ini, **from_line},
         workers=_workers(config),
         timeout_s=_first_given(config, "paragate_timeout", lambda value: parse_duration(value, "the time limit")),
         cpus=_first_given(config, "paragate_cpus", lambda value: _number_or_auto(value, "the CPU budget")),
-        resources=_pairs(
-            config.getini("paragate_resources"), _INI.format("paragate_resources"), _number, is_agent=False
-        ),
+        retries=_first_given(config, "paragate_retries", _retries),
+        fails_on_flaky=bool(config.getoption("paragate_fail_on_flaky") or config.getini("paragate_fail_on_flaky")),
+        resources=resources,
+        first_units=first_units,
         agents=agents,
         json_path=_report_path(config, "paragate_json"),
         sarif_path=_report_path(config, "paragate_sarif"),
@@ -152,8 +159,6 @@ def _read(config: pytest.Config) -> Settings:
 
 
 def _refuse_unsupported(config: pytest.Config) -> None:
-    if config.getoption("paragate_retries") is not None:
-        raise OptionError("is not supported yet", where="--paragate-retries", hint="remove it")
     for option, name in (("--pdb", "usepdb"), ("--trace", "trace")):
         if config.getoption(name, False):
             hint = "debug the one test without --paragate, as in pytest --pdb path::test"
@@ -299,16 +304,35 @@ def _pairs(
     return found
 
 
+def _resources(config: pytest.Config) -> tuple[dict[str, int], dict[str, int]]:
+    """How much there is of each resource, and the first unit's number where units have numbers of their own."""
+    first: dict[str, int] = {}
+
+    def parse(text: str, resource: str) -> int:
+        start, dash, end = (part.strip() for part in text.partition("-"))
+        if not (dash and start):
+            return _whole(text, f"the amount of {resource}", "or a range of units such as 8000-8003")
+        if not (start.isdecimal() and end.isdecimal() and len(start + end) <= 30 and int(start) <= int(end)):
+            hint = f"write {resource}=3, or {resource}=8000-8003 for units 8000 to 8003"
+            raise ValueRefusedError(f"the units of {resource} cannot be {shown(text)}", hint)
+        first[resource] = int(start)
+        return int(end) - int(start) + 1
+
+    where = _INI.format("paragate_resources")
+    return _pairs(config.getini("paragate_resources"), where, parse, is_agent=False), first
+
+
+def _retries(value: object) -> int:
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10 else value
+    return parse_retries(number, "the number of retries")
+
+
 def _slots_or_auto(text: str, agent: str) -> int:
     return _number_or_auto(text, f"the number of slots of {agent}")
 
 
 def _number_or_auto(value: object, what: str) -> int:
     return cpu_count() if value == "auto" else _whole(value, what, "or 'auto' for the number of CPUs")
-
-
-def _number(text: str, resource: str) -> int:
-    return _whole(text, f"the amount of {resource}", None)
 
 
 def _whole(value: object, what: str, hint: str | None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ import pytest
 
 from pytest_paragate import declare, tables
 from pytest_paragate.declare import Declaration
+from pytest_paragate.grouping import GroupDeclaration, declare_group, groups_in, resolve_group
 from pytest_paragate.keys import Surroundings, ValueRefusedError, check_name
-from pytest_paragate.model import Check, DeclarationError, Place
+from pytest_paragate.model import Check, DeclarationError, Group, Place
 
 CHECKS_HOOK = "pytest_paragate_checks"
 
@@ -38,6 +39,7 @@ class Source:
     def __init__(self, *, nodeid: str, path: Path, module: ModuleType | None = None) -> None:
         self.nodeid, self.path, self.module = nodeid, path, module
         self.checks: list[Declared] = []
+        self.groups: list[Group] = []
         self.problems: list[DeclarationError] = []
 
     def function_check(self, name: str) -> Declared | None:
@@ -59,13 +61,13 @@ class DeclaringGate:
         """As :func:`pytest_paragate.check`."""
         return declare.declare_function(sys._getframe(1), positional, keys, namespace=self._namespace)
 
-    def group(self, *arguments: object, **keys: object) -> Declaration:
-        """Not supported yet; refused when checks are collected."""
-        return declare.declare_unsupported(sys._getframe(1), "group", namespace=self._namespace)
+    def group(self, *arguments: object, **keys: object) -> GroupDeclaration:
+        """As :func:`pytest_paragate.group`."""
+        return declare_group(sys._getframe(1), arguments, keys, namespace=self._namespace)
 
-    def agree(self, *arguments: object, **keys: object) -> Declaration:
-        """Not supported yet; refused when checks are collected."""
-        return declare.declare_unsupported(sys._getframe(1), "agree", namespace=self._namespace)
+    def agree(self, fact: object = "", *sources: object, **keys: object) -> Callable[..., None]:
+        """As :func:`pytest_paragate.agree`; ``name`` is needed where there are several about one fact."""
+        return declare.declare_agreement(sys._getframe(1), fact, sources, keys, namespace=self._namespace)
 
 
 class Sources:
@@ -146,8 +148,9 @@ class Sources:
             self._refuse(source, problem, place)
         for name, declaration in found.declarations:
             self._add(source, name, declaration, None)
+        self._add_groups(source, found.groups)
         self._refuse_duplicates(source)
-        return source if source.checks or source.problems else None
+        return source if source.checks or source.groups or source.problems else None
 
     def _read_module(self, module: ModuleType, path: Path, nodeid: str) -> Source | None:
         source = Source(nodeid=nodeid, path=path, module=module)
@@ -161,8 +164,9 @@ class Sources:
                 self._add(source, variable, declaration, None)
             else:
                 self._add(source, variable or getattr(function, "__name__", None), declaration, function)
+        self._add_groups(source, groups_in(namespace))
         self._refuse_duplicates(source)
-        return source if source.checks or source.problems else None
+        return source if source.checks or source.groups or source.problems else None
 
     def _call_hook(self, source: Source, module: ModuleType) -> None:
         values = {"gate": DeclaringGate(vars(module)), "config": self._config}
@@ -208,11 +212,24 @@ class Sources:
         source.problems.extend(problems)
         source.checks.append(Declared(check=check, declaration=declaration, function=function))
 
+    def _add_groups(self, source: Source, declarations: Iterable[GroupDeclaration]) -> None:
+        for declared in declarations:
+            group, problems = resolve_group(declared, declare.relative_place(declared.place, self._root))
+            source.problems.extend(problems)
+            if group is not None:
+                source.groups.append(group)
+
     def _refuse(self, source: Source, problem: ValueRefusedError, place: Place) -> None:
         where = str(declare.relative_place(place, self._root))
         source.problems.append(DeclarationError(problem.what, where=where, hint=problem.hint))
 
     def _refuse_duplicates(self, source: Source) -> None:
+        groups: dict[str, Group] = {}
+        for group in source.groups:
+            one = groups.setdefault(group.name, group)
+            if one is not group:
+                what = f"the name {group.name!r} is taken already, by the group at {one.place}"
+                source.problems.append(DeclarationError(what, where=str(group.place), hint="give one another name"))
         first: dict[str, Check] = {}
         for declared in source.checks:
             check = declared.check

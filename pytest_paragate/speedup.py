@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_paragate.plan import GiveWay, Plan
-from pytest_paragate.schedule import Begin, Command, Finished, Schedule, Slot, Start
+from pytest_paragate.schedule import Begin, Cancel, Command, Finished, Schedule, Slot, Start, State
 from pytest_paragate.verdict import Limit
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MAX_NAMED = 5
 
 
 class Simulated(NamedTuple):
-    """A run on the virtual clock, in which everything passes.
+    """A run on the virtual clock, in which everything passes that is not cancelled by its group.
 
     ``starts`` holds item, slot, start and end in seconds since the gate started, in order of starting.
     """
@@ -34,6 +34,7 @@ def simulate(plan: Plan, durations: Sequence[float] | None = None) -> Simulated:
     schedule = Schedule(plan)
     starts: list[tuple[int, Slot, float, float]] = []
     ends: list[tuple[float, int]] = []  # heap
+    cancelled: set[int] = set()
 
     def obey(commands: list[Command], at_s: float) -> None:
         for command in commands:
@@ -44,12 +45,22 @@ def simulate(plan: Plan, durations: Sequence[float] | None = None) -> Simulated:
                     starts.append((check, command.slot, start_s, end_s))
                     heapq.heappush(ends, (end_s, len(starts) - 1))
                     start_s = end_s
+            elif isinstance(command, Cancel):
+                number = next(n for n, start in enumerate(starts) if start[0] == command.check)
+                starts[number] = (*starts[number][:3], at_s)
+                cancelled.add(number)
+                heapq.heappush(ends, (at_s, number))
 
     obey(schedule.feed(Begin(at_s=0.0)), 0.0)
     now_s = 0.0
     while ends:
-        now_s, number = heapq.heappop(ends)
-        obey(schedule.feed(Finished(check=starts[number][0], passed=True, at_s=now_s)), now_s)
+        end_s, number = heapq.heappop(ends)
+        check, *_, ends_s = starts[number]
+        if end_s != ends_s or (number in cancelled and schedule.state(check) is not State.RUNNING):
+            continue  # it was to end here, before it was cancelled
+        now_s = end_s
+        passed = number not in cancelled
+        obey(schedule.feed(Finished(check=check, passed=passed, at_s=now_s)), now_s)
     return Simulated(makespan_s=now_s, starts=tuple(sorted(starts, key=lambda start: (start[2], start[0]))))
 
 
@@ -266,5 +277,14 @@ def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
         priority=tuple(plan.priority[i] for i in kept),
         is_pooled=tuple(plan.is_pooled[i] for i in kept),
         claims=tuple(plan.claims[i] for i in kept),
+        groups=tuple(
+            group._replace(
+                members=tuple(number[i] for i in group.members), dependents=tuple(number[i] for i in group.dependents)
+            )
+            for group in plan.groups
+        ),
+        group_of={number[i]: group for i, group in plan.group_of.items()},
+        group_needs={number[i]: groups for i, groups in plan.group_needs.items()},
+        group_after={number[i]: groups for i, groups in plan.group_after.items()},
     )
     return small, kept

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pytest_paragate.declare import Declaration
+from pytest_paragate.grouping import GroupDeclaration
 from pytest_paragate.keys import ValueRefusedError, shown
 from pytest_paragate.model import Place, nearest
 
@@ -18,9 +19,10 @@ _SETTINGS = ("agents", "baseline", "cpus", "resources", "slots", "timeout", "wor
 
 
 class Table(NamedTuple):
-    """What was found: checks by name, and problems that belong to no check."""
+    """What was found: checks by name, groups, and problems that belong to neither."""
 
     declarations: tuple[tuple[str, Declaration], ...] = ()
+    groups: tuple[GroupDeclaration, ...] = ()
     problems: tuple[tuple[Place, ValueRefusedError], ...] = ()
 
 
@@ -59,6 +61,7 @@ class _Reader:
     def __init__(self, path: str, lines: list[str]) -> None:
         self._path, self._lines = path, lines
         self._declarations: list[tuple[str, Declaration]] = []
+        self._groups: list[GroupDeclaration] = []
         self._problems: list[tuple[Place, ValueRefusedError]] = []
 
     def read(self, document: Mapping[str, object]) -> Table:
@@ -68,27 +71,28 @@ class _Reader:
             self._refuse(["tool"], "paragate", "[tool.paragate] must be a table", "write [tool.paragate.checks.NAME]")
             ours = {}
         for key, value in ours.items():
-            if key != "checks":
+            if key not in ("checks", "groups"):
                 self._refuse_key(key)
             elif not isinstance(value, Mapping):
-                what = f"[tool.paragate.checks] must be a table, not {shown(value)}"
-                self._refuse(["tool", "paragate"], key, what, "write [tool.paragate.checks.NAME]")
+                what = f"[tool.paragate.{key}] must be a table, not {shown(value)}"
+                self._refuse(["tool", "paragate"], key, what, f"write [tool.paragate.{key}.NAME]")
             else:
                 for name, table in value.items():
-                    self._read_check(name, table)
-        return Table(declarations=tuple(self._declarations), problems=tuple(self._problems))
+                    if key == "checks":
+                        self._read_check(name, table)
+                    else:
+                        self._read_group(name, table)
+        return Table(tuple(self._declarations), tuple(self._groups), tuple(self._problems))
 
     def _refuse_key(self, key: str) -> None:
-        if key == "groups":
-            what, hint = "[tool.paragate.groups] is not supported yet in this version", "remove it"
-        elif key.removeprefix("paragate_") in _SETTINGS:
+        if key.removeprefix("paragate_") in _SETTINGS:
             what = f"[tool.paragate]: unknown key `{key}`"
             hint = f"it is a setting of pytest: write paragate_{key.removeprefix('paragate_')} "
             hint += "in [tool.pytest.ini_options]"
         else:
             guess = nearest(key, ["checks", "groups"])
             what = f"[tool.paragate]: unknown key `{key}`" + (f", did you mean `{guess}`?" if guess else "")
-            hint = "the only key is checks: write [tool.paragate.checks.NAME]"
+            hint = "keys are checks and groups: write [tool.paragate.checks.NAME]"
         self._refuse(["tool", "paragate"], key, what, hint)
 
     def _read_check(self, name: str, table: object) -> None:
@@ -115,6 +119,17 @@ class _Reader:
             problems=problems,
         )
         self._declarations.append((name, declaration))
+
+    def _read_group(self, name: str, table: object) -> None:
+        label = f"[tool.paragate.groups.{_quoted(name)}]"
+        parents = ["tool", "paragate", "groups"]
+        place = Place(file=self._path, line=self._line(parents, name))
+        if not isinstance(table, Mapping):
+            hint = f'write {label} and below it wait = "any"'
+            self._problems.append((place, ValueRefusedError(f"{label} must be a table, not {shown(table)}", hint)))
+            return
+        places = {key: Place(file=self._path, line=self._line([*parents, name], key) or place.line) for key in table}
+        self._groups.append(GroupDeclaration(name, dict(table), place, label=label, key_places=places))
 
     def _refuse(self, parents: list[str], key: str, what: str, hint: str) -> None:
         place = Place(file=self._path, line=self._line(parents, key))

@@ -9,7 +9,7 @@ import enum
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pytest_paragate.model import Kind
+from pytest_paragate.model import Kind, Rest
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric
@@ -41,6 +41,11 @@ class Outcome(str, enum.Enum):
         """Whether the check itself went wrong, rather than being held back by something else."""
         return self not in (Outcome.PASSED, Outcome.SKIPPED, Outcome.BLOCKED, Outcome.CANCELLED)
 
+    @property
+    def is_curable(self) -> bool:
+        """Whether another try might end otherwise."""
+        return self.is_own_failure and self is not Outcome.ERROR
+
 
 class Leaked(NamedTuple):
     """A process that a check left behind. ``killed`` is false only under ``leaks="allow"``."""
@@ -53,6 +58,32 @@ class Leaked(NamedTuple):
         return f"{self.command} (pid {self.pid})"
 
 
+class Try(NamedTuple):
+    """One of several tries of a check. ``output`` is the head and tail of what it printed, ``log`` the whole of it."""
+
+    outcome: Outcome
+    summary: str
+    start_s: float | None
+    duration_s: float
+    exit_code: int | None = None
+    log: str | None = None
+    output: str = ""
+    details: str = ""
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Try:
+        return cls(
+            outcome=verdict.outcome,
+            summary=verdict.summary,
+            start_s=verdict.start_s,
+            duration_s=verdict.duration_s,
+            exit_code=verdict.exit_code,
+            log=verdict.log,
+            output=verdict.output,
+            details=verdict.details,
+        )
+
+
 class Verdict(NamedTuple):
     """The one final answer about a check.
 
@@ -61,8 +92,10 @@ class Verdict(NamedTuple):
     and ``max_rss_kb`` are the command's own and None where they were not measured. ``log`` is the path of the whole
     output, ``output`` its head and tail with the hidden part counted. ``details`` is what a reader needs to
     understand a failure (a traceback). ``waited_for`` holds node ids: what it needed or came after, and what it was
-    kept apart from when it could otherwise have started. ``judge`` names the tool whose output was read, for
-    ``counts``, ``metrics`` and ``issues``; of these ``issues_cut`` more were counted and not kept.
+    kept apart from when it could otherwise have started. ``tries`` are all of several tries, the last one being what
+    the rest of the verdict is about; empty when there was only one. ``tolerated`` says that its group did not need it.
+    ``judge`` names the tool whose output was read, for ``counts``, ``metrics`` and ``issues``; of these ``issues_cut``
+    more were counted and not kept.
     """
 
     outcome: Outcome
@@ -89,6 +122,12 @@ class Verdict(NamedTuple):
     log: str | None = None
     output: str = ""
     details: str = ""
+    tries: tuple[Try, ...] = ()
+
+    @property
+    def busy_s(self) -> float:
+        """How long it kept its slot busy, in all tries."""
+        return sum(each.duration_s for each in self.tries) if self.tries else self.duration_s
 
     @property
     def is_ok(self) -> bool:
@@ -103,6 +142,7 @@ class Verdict(NamedTuple):
         data["counts"] = dict(self.counts)
         data["metrics"] = {name: tuple(metric) for name, metric in self.metrics.items()}
         data["issues"] = [tuple(issue) for issue in self.issues]
+        data["tries"] = [{**each._asdict(), "outcome": each.outcome.value} for each in self.tries]
         return data
 
     @classmethod
@@ -116,6 +156,7 @@ class Verdict(NamedTuple):
 
             values["metrics"] = {name: Metric(*metric) for name, metric in values["metrics"].items()}
             values["issues"] = tuple(Issue(*issue) for issue in values["issues"])
+        values["tries"] = tuple(Try(**{**each, "outcome": Outcome(each["outcome"])}) for each in values["tries"])
         return cls(**values)
 
 
@@ -129,6 +170,26 @@ class CheckResult(NamedTuple):
     needs: tuple[str, ...]
     verdict: Verdict
     is_marked: bool = True
+
+
+class GroupVerdict(NamedTuple):
+    """How a group came out. ``by`` are the node ids that decided it: those that passed, or those that did not.
+
+    ``passed`` counts the members that passed in the end and ``wanted`` how many had to, of ``left`` that were not
+    skipped. ``decided_s`` is seconds since the gate started, None when it was not decided.
+    """
+
+    name: str
+    wait: int | str
+    rest: Rest
+    met: bool
+    by: tuple[str, ...]
+    members: tuple[str, ...]
+    passed: int
+    wanted: int
+    left: int
+    decided_s: float | None
+    is_excused: bool = False  # unmet, and nothing but advisory members did not pass
 
 
 class Limit(NamedTuple):
@@ -169,6 +230,8 @@ class GateResult(NamedTuple):
     workers: tuple[WorkerRecord, ...] = ()
     missing: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()  # what went wrong around the checks: teardown errors, reports not written
+    groups: tuple[GroupVerdict, ...] = ()
+    fails_on_flaky: bool = False
 
     @property
     def speedup(self) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pytest_paragate.model import Check, Place
+from pytest_paragate.model import Check, Group, Place
 from pytest_paragate.plan import Plan, make_plan
 
 ROOT = "/repo"
@@ -33,6 +33,10 @@ def check(name: str, *, file: str = "conftest.py", line: int = 1, **keys: Any) -
 def ordinary(name: str, *, file: str = "test_it.py", **keys: Any) -> Check:
     """An ordinary test without a mark."""
     return check(name, file=file, kind="test", is_marked=False, **keys)
+
+
+def group(name: str, wait: int | str = "all", rest: Any = "finish", *, file: str = "conftest.py") -> Group:
+    return Group(name=name, place=Place(file=file, line=1), wait=wait, rest=rest)
 
 
 def plan_of(*checks: Check, slots: Mapping[str, int] | None = None, **keys: Any) -> Plan:

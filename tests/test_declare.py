@@ -12,6 +12,7 @@ import pytest
 import pytest_paragate as gate
 from pytest_paragate import declare
 from pytest_paragate.declare import Declaration
+from pytest_paragate.grouping import groups_in
 from pytest_paragate.keys import Surroundings, ValueRefusedError, argv, parse_duration
 from pytest_paragate.model import BUILTIN_AGENTS, Check, DeclarationError, Place
 from pytest_paragate.paths import is_within, normal_path
@@ -131,8 +132,6 @@ def test_bad_durations_are_refused(given: object) -> None:
 WRONG_KEYS: list[tuple[dict[str, Any], str, str]] = [
     ({"agnet": "debugger"}, "unknown key `agnet`, did you mean `agent`?", "keys are name, agent, needs"),
     ({"retry": 2}, "unknown key `retry`, did you mean `retries`?", "keys are"),
-    ({"retries": 2}, "`retries` is not supported yet in this version", "remove it"),
-    ({"group": "x"}, "`group` is not supported yet in this version", "remove it"),
     ({"parse": "pytset"}, "`parse` cannot be 'pytset': there is no such judge, did you mean 'pytest'?", "judges are"),
     ({"parse": 3}, "`parse` must be the name of a judge or a function, not 3", ""),
     ({"parse": "junit"}, "`parse` cannot be 'junit': junit needs a path", "junit:build/report.xml"),
@@ -145,6 +144,11 @@ WRONG_KEYS: list[tuple[dict[str, Any], str, str]] = [
     ({"expect": "issues <= 3 and errors == 0"}, "more than one comparison", "all of them must hold"),
     ({"expect": "mean <= 3 parsec"}, "`expect` cannot contain 'mean <= 3 parsec': `parsec` is no unit", "units are"),
     ({"expect": "passed == total"}, "`expect` speaks of passed, total, and no judge knows true", "parse="),
+    ({"retries": -1}, "`retries` cannot be -1: it must be a whole number from 0 to 1000", "further tries"),
+    ({"retries": "2"}, "`retries` cannot be '2'", "further tries"),
+    ({"retry_pause": -1}, "`retry_pause` cannot be -1: it must be zero or more", ""),
+    ({"group": ""}, "`group` cannot be '', because it is empty", ""),
+    ({"group": ["x"]}, "`group` must be a text, not ['x']", ""),
     ({"timeout": "90 sec"}, "`timeout` cannot be '90 sec'", '"1m30s"'),
     ({"timeout": 0}, "`timeout` cannot be 0: it must be more than zero", ""),
     ({"grace": -1}, "`grace` cannot be -1: it must be zero or more", ""),
@@ -342,7 +346,9 @@ gate.command()
 gate.command("a", "b", 3)
 gate.command(None, colour=1, shell="x")
 gate.group("x", wait="any")
+gate.group(3, 4, odd=1)
 gate.agree("x")
+gate.agree(None, [], 3, tolerance="x", needs=7)
 @gate.check("name")
 def a(): pass
 @gate.check(nothing=1)
@@ -351,6 +357,7 @@ gate.check(**{"odd key": 1})(3)
 """,
     )
     assert len(declare.declared_in(namespace)) == 8
+    assert len(groups_in(namespace)) == 2
 
 
 def test_a_declaration_knows_its_line_and_home(tmp_path: Path) -> None:
@@ -390,7 +397,8 @@ def test_proxies_that_refuse_to_be_looked_at_are_left_alone() -> None:
 
 WRONG_TABLES = [
     ("[tool.paragate]\ncheks = 1\n", 2, "[tool.paragate]: unknown key `cheks`, did you mean `checks`?"),
-    ("[tool.paragate.groups.x]\nwait = 'any'\n", 1, "[tool.paragate.groups] is not supported yet"),
+    ("[tool.paragate]\ngroups = 'x'\n", 2, "[tool.paragate.groups] must be a table, not 'x'"),
+    ("[tool.paragate.groups]\nx = 'any'\n", 2, "[tool.paragate.groups.x] must be a table, not 'any'"),
     ("[tool.paragate]\nslots = 1\n", 2, "[tool.paragate]: unknown key `slots`"),
     ("[tool]\nparagate = 3\n", 2, "[tool.paragate] must be a table"),
     ("[tool.paragate]\nchecks = 3\n", 2, "[tool.paragate.checks] must be a table, not 3"),

@@ -94,6 +94,22 @@ def test_returned_tests_come_before_what_follows_them() -> None:
     assert pool.take(1) == run
 
 
+def test_what_shall_be_alone_shares_no_run() -> None:
+    tests = files_of("a", each=4)
+    pool = pool_of(tests, slots=1, durations={test.name: 0.001 for test in tests})
+    run = pool.take(0)
+    for index in run:
+        pool.add(index, is_return=False, is_alone=index == 1)
+    assert sorted(pool.take(0) for _ in range(2)) == [(0, 2, 3), (1,)]
+
+
+def test_what_was_withdrawn_is_not_handed_out() -> None:
+    tests = files_of("a", each=3)
+    pool = pool_of(tests, slots=1, durations={test.name: 1.0 for test in tests})
+    pool.withdraw(1)
+    assert ([pool.take(0), pool.take(0)], len(pool)) == ([(0,), (2,)], 0)
+
+
 @given(st.data())
 def test_everything_goes_out_once_in_runs_of_one_kind(data: st.DataObject) -> None:
     tests = [

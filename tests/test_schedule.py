@@ -17,11 +17,15 @@ from pytest_paragate.schedule import (
     MOVES,
     Begin,
     Block,
+    Cancel,
     Command,
     Counts,
+    Decided,
     Drop,
     Event,
     Finished,
+    Rested,
+    Retry,
     Returned,
     Schedule,
     ScheduleError,
@@ -50,6 +54,15 @@ class Runner:
     def failed(self, name: str) -> list[str]:
         return self.feed(Finished(check=self.number(name), passed=False, at_s=self.tick()))
 
+    def skipped(self, name: str) -> list[str]:
+        return self.feed(Finished(check=self.number(name), passed=True, is_skipped=True, at_s=self.tick()))
+
+    def failed_once(self, name: str) -> list[str]:
+        return self.feed(Finished(check=self.number(name), passed=False, is_curable=True, at_s=self.tick()))
+
+    def rested(self, name: str) -> list[str]:
+        return self.feed(Rested(check=self.number(name), at_s=self.tick()))
+
     def returned(self, *names: str) -> list[str]:
         return self.feed(Returned(checks=tuple(map(self.number, names)), at_s=self.tick()))
 
@@ -67,7 +80,16 @@ class Runner:
             case Start():
                 return f"start {' '.join(map(self.name, command.checks))}"
             case Block():
-                return f"block {self.name(command.check)} by {self.name(command.cause)}"
+                of = "" if command.group is None else f" of {self.plan.groups[command.group].name}"
+                return f"block {self.name(command.check)} by {self.name(command.cause)}{of}"
+            case Retry():
+                return f"retry {self.name(command.check)} after {command.tries}"
+            case Cancel():
+                return f"cancel {self.name(command.check)}"
+            case Decided():
+                group = self.plan.groups[command.decision.group].name
+                by = " ".join(map(self.name, command.decision.by))
+                return f"{group} {'met' if command.decision.is_met else 'unmet'} by {by}".rstrip()
             case Drop():
                 return f"drop {self.name(command.check)}: {command.reason}"
 
@@ -409,6 +431,7 @@ REACHABLE = {
     State.WAITING: lambda run: None,
     State.READY: lambda run: run.begin(),
     State.RUNNING: lambda run: (run.begin(), run.passed("first")),
+    State.PAUSED: lambda run: (run.begin(), run.passed("first"), run.failed_once("it")),
     State.DONE: lambda run: (run.begin(), run.passed("first"), run.passed("it")),
     State.BLOCKED: lambda run: (run.begin(), run.failed("need")),
     State.CANCELLED: lambda run: run.stop(),
@@ -417,6 +440,8 @@ DONE_TO_IT = {
     Turn.FREED: lambda run: run.begin(),
     Turn.STARTED: lambda run: run.passed("first"),
     Turn.FINISHED: lambda run: run.passed("it"),
+    Turn.FAILED_TRY: lambda run: run.failed_once("it"),
+    Turn.RESTED: lambda run: run.rested("it"),
     Turn.RETURNED: lambda run: run.returned("it"),
     Turn.BLOCKED: lambda run: (run.begin(), run.failed("need")),
     Turn.DROPPED: lambda run: run.stop(),
@@ -427,16 +452,17 @@ DONE_TO_IT = {
 @pytest.mark.parametrize("turn", Turn)
 def test_every_move_of_the_table_happens_and_no_other(state: State, turn: Turn) -> None:
     needs = "need" if State.BLOCKED in (state, MOVES.get((state, turn))) else ""
-    run = Runner(plan_of(check("first"), check("need", agent="debugger"), check("it", needs=needs)))
+    item = check("it", needs=needs, retries=1, retry_pause_s=1.0)
+    run = Runner(plan_of(check("first"), check("need", agent="debugger"), item))
     it = run.number("it")
     REACHABLE[state](run)
     assert run.schedule.state(it) is state
     after = MOVES.get((state, turn))
     if after is not None:
         DONE_TO_IT[turn](run)
-        # A returned item is the only one that is ready, so it starts again at once.
-        assert run.schedule.state(it) is (State.RUNNING if turn is Turn.RETURNED else after)
-    elif turn in (Turn.FINISHED, Turn.RETURNED):
+        # An item that is ready again is the only one, so it starts at once.
+        assert run.schedule.state(it) is (State.RUNNING if turn in (Turn.RETURNED, Turn.RESTED) else after)
+    elif turn in (Turn.FINISHED, Turn.FAILED_TRY, Turn.RESTED, Turn.RETURNED):
         with pytest.raises(ScheduleError):
             DONE_TO_IT[turn](run)
         assert run.schedule.state(it) is state

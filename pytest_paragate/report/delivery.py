@@ -103,6 +103,15 @@ class Delivery:
         # pytest counts as progress what it printed a letter for.
         self._terminal._progress_nodeids_reported.update(getattr(report, "id", check.nodeid) for report in reports)
 
+    def trying_again(self, index: int, verdict: Verdict, tries: int) -> None:
+        if not self._prints_lines:
+            return
+        check = self._plan.checks[index]
+        line = plain.failed_try(
+            check, verdict, tries, width=self._terminal._tw.fullwidth, is_unicode=can_show_unicode(sys.stdout)
+        )
+        self._lines.append(self._terminal._tw.markup(line.text, yellow=True))
+
     def told(self) -> None:
         if self._lines:
             self._new_line()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_paragate.model import ParagateError
 from pytest_paragate.report.summary import agent_facts, by_agent
 from pytest_paragate.report.text import neutral
-from pytest_paragate.verdict import CheckResult, GateResult, Leaked, Outcome, WorkerRecord
+from pytest_paragate.verdict import CheckResult, GateResult, GroupVerdict, Leaked, Outcome, Try, WorkerRecord
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric
@@ -54,7 +54,7 @@ def as_data(result: GateResult) -> dict[str, Any]:
         "limit": _limit(result),
         "agents": [_agent(agent, results, result) for agent, results in by_agent(result.results).items()],
         "checks": [_check(check) for check in result.results if check.is_marked],
-        "groups": [],
+        "groups": [_group(group) for group in result.groups],
         "workers": [_worker(worker) for worker in result.workers],
         "missing": list(result.missing),
         "problems": [neutral(problem) for problem in result.problems],
@@ -83,7 +83,7 @@ def _agent(agent: str, results: Sequence[CheckResult], gate: GateResult) -> dict
     failed = sum(outcome.is_own_failure for outcome in outcomes)
     checks = sum(result.is_marked for result in results)
     slots = gate.slots.get(agent, 1)
-    busy_s = sum(result.verdict.duration_s for result in results)
+    busy_s = sum(result.verdict.busy_s for result in results)
     available_s = gate.wall_s * slots
     return {
         "agent": agent,
@@ -120,6 +120,7 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "reason": None if verdict.reason is None else neutral(verdict.reason),
         "needs": list(check.needs),
         "attempts": verdict.attempts,
+        **({"tries": [_try(each) for each in verdict.tries]} if verdict.tries else {}),
         "start_s": _number(verdict.start_s),
         "duration_s": _number(verdict.duration_s),
         "cpu_s": _number(verdict.cpu_s),
@@ -129,6 +130,34 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "worker": verdict.worker,
         "waited_for": list(verdict.waited_for),
         "log": verdict.log,
+        **({"output": neutral(verdict.output)} if verdict.outcome is Outcome.CANCELLED and verdict.output else {}),
+    }
+
+
+def _try(one: Try) -> dict[str, Any]:
+    return {
+        "outcome": one.outcome.value,
+        "summary": neutral(one.summary, keep_newlines=False),
+        "start_s": _number(one.start_s),
+        "duration_s": _number(one.duration_s),
+        "exit_code": one.exit_code,
+        "log": one.log,
+        "output": neutral(one.output),
+        "details": neutral(one.details),
+    }
+
+
+def _group(group: GroupVerdict) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "wait": group.wait,
+        "rest": group.rest,
+        "met": group.met,
+        "by": list(group.by),
+        "members": list(group.members),
+        "passed": group.passed,
+        "wanted": group.wanted,
+        "decided_s": _number(group.decided_s),
     }
 
 

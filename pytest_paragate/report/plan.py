@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from pytest_paragate.model import GROUP_PREFIX, Rest
 from pytest_paragate.plan import Conflict, Plan
 from pytest_paragate.report.text import cells, cut, cut_middle, neutral, seconds
 from pytest_paragate.speedup import Simulated, limit
@@ -25,6 +26,7 @@ MAX_CONFLICTS_COUNTED = 2_000
 """Counting more pairs than this helps nobody and may take minutes."""
 MAX_NAMES = 4
 
+_REST: dict[Rest, str] = {"finish": "finish", "stop": "start no more", "cancel": "are cancelled"}
 _ELLIPSIS = "..."
 _GAP = "  "
 
@@ -48,6 +50,7 @@ def lines(plan: Plan, simulated: Simulated, *, width: int) -> list[str]:
     shown = _table(rows[:MAX_ITEM_LINES], width)
     if len(rows) > MAX_ITEM_LINES:
         shown.append(f"{_ELLIPSIS} and {len(rows) - MAX_ITEM_LINES} more checks")
+    shown += _groups(plan)
     shown += _kept_apart(plan)
     shown += _outlook(plan, simulated)
     return [cut(line.rstrip(), width, ellipsis=_ELLIPSIS) for line in shown]
@@ -59,7 +62,7 @@ def as_data(plan: Plan, simulated: Simulated) -> dict[str, Any]:
     ``expected_s`` is null where history knows nothing; ``kept_apart_cut`` tells that there are more pairs than listed.
     """
     conflicts = list(islice(plan.conflicts(), MAX_CONFLICTS_COUNTED + 1))
-    bound = limit(plan)
+    bound = limit(plan, _durations(plan, simulated))
     return {
         "schema": SCHEMA,
         "expected_s": _number(simulated.makespan_s),
@@ -71,7 +74,11 @@ def as_data(plan: Plan, simulated: Simulated) -> dict[str, Any]:
             "label": neutral(bound.label),
         },
         "slots": dict(plan.slots),
-        "checks": [_check_data(plan, start) for start in simulated.starts if plan.checks[start[0]].is_marked],
+        "checks": [
+            _check_data(plan, start)
+            for start in (*simulated.starts, *_unstarted(plan, simulated))
+            if plan.checks[start[0]].is_marked
+        ],
         "tests": [
             {
                 "agent": agent,
@@ -82,6 +89,17 @@ def as_data(plan: Plan, simulated: Simulated) -> dict[str, Any]:
                 "end_s": _number(max(start[3] for start in starts)),
             }
             for agent, starts in _tests(plan, simulated).items()
+        ],
+        "groups": [
+            {
+                "name": group.name,
+                "wait": group.wait,
+                "rest": group.rest,
+                "wanted": group.wanted(len(group.members)),
+                "members": [plan.checks[i].nodeid for i in group.members],
+                "needed_by": [plan.checks[i].nodeid for i in group.dependents],
+            }
+            for group in plan.groups
         ],
         "kept_apart": [
             {
@@ -103,14 +121,33 @@ def _check_data(plan: Plan, start: tuple[int, Any, float, float]) -> dict[str, A
         "name": neutral(check.name, keep_newlines=False),
         "kind": check.kind,
         "agent": check.agent,
-        "slot": str(slot),
+        "slot": str(slot) if slot is not None else None,
         "start_s": _number(start_s),
         "expected_s": _number(plan.expected_s[i]) if plan.is_known[i] else None,
         "needs": [plan.checks[j].nodeid for j in plan.needs[i]],
         "after": [plan.checks[j].nodeid for j in plan.after[i]],
         "gives_way_to": [plan.checks[way.other].nodeid for way in plan.gives_way.get(i, ())],
         "exclusive": check.exclusive,
+        "group": check.group,
+        "needs_groups": [plan.groups[group].name for group in plan.group_needs.get(i, ())],
+        "retries": check.retries or 0,
     }
+
+
+def _unstarted(plan: Plan, simulated: Simulated) -> list[tuple[int, Any, float, float]]:
+    """What its group would not start any more when everything passes, as if it started never."""
+    if not plan.groups:
+        return []
+    started = {start[0] for start in simulated.starts}
+    return [(i, None, math.inf, math.inf) for i in range(len(plan.checks)) if i not in started]
+
+
+def _durations(plan: Plan, simulated: Simulated) -> Sequence[float] | None:
+    """How long each takes in the replay, where groups cut some short."""
+    if not plan.groups:
+        return None
+    took_s = {i: end_s - start_s for i, _, start_s, end_s in simulated.starts}
+    return [took_s.get(i, 0.0) for i in range(len(plan.checks))]
 
 
 def _number(value_s: float) -> float | None:
@@ -134,14 +171,14 @@ def _rows(plan: Plan, simulated: Simulated) -> list[_Row]:
     rows = [
         _Row(
             what=names.of(i),
-            slot=str(slot),
+            slot=str(slot) if slot is not None else plan.checks[i].agent,
             start_s=start_s,
             is_start_known=start_s < known_until_s,
             takes_s=plan.expected_s[i],
             is_known=plan.is_known[i],
             waits_for=_waits_for(plan, names, i),
         )
-        for i, slot, start_s, _ in simulated.starts
+        for i, slot, start_s, _ in (*simulated.starts, *_unstarted(plan, simulated))
         if plan.checks[i].is_marked
     ]
     for agent, starts in _tests(plan, simulated).items():
@@ -164,9 +201,12 @@ def _waits_for(plan: Plan, names: _Names, i: int) -> str:
     parts = []
     if plan.checks[i].exclusive:
         parts.append("runs alone")
+    if i in plan.group_of:
+        parts.append(f"in {neutral(plan.groups[plan.group_of[i]].name)}")
     # A family is one word in the declaration; what it comes after may have been deselected in part.
     needs = [neutral(word, keep_newlines=False) for word in plan.checks[i].needs]
     after = [names.of(j) for j in plan.after[i]]
+    after += [f"{GROUP_PREFIX}{neutral(plan.groups[j].name)}" for j in plan.group_after.get(i, ())]
     ways = [names.of(way.other) for way in plan.gives_way.get(i, ())]
     for verb, others in (("needs", needs), ("after", after), ("gives way to", ways)):
         if others:
@@ -218,6 +258,21 @@ def _right(text: str, size: int) -> str:
     return " " * (size - cells(text)) + text
 
 
+def _groups(plan: Plan) -> list[str]:
+    """``mirrors: any 1 of 3 (a, b, c), then the others are cancelled``."""
+    if not plan.groups:
+        return []
+    names = _Names(plan)
+    shown = ["groups:"]
+    for group in plan.groups:
+        size = len(group.members)
+        listed = ", ".join(names.of(i) for i in group.members[:MAX_NAMES])
+        more = f" and {size - MAX_NAMES} more" if size > MAX_NAMES else ""
+        wanted = f"all {size}" if group.wanted(size) == size else f"{group.wanted(size)} of {size}"
+        shown.append(f"  {neutral(group.name)}: {wanted} ({listed}{more}), then the others {_REST[group.rest]}")
+    return shown
+
+
 def _kept_apart(plan: Plan) -> list[str]:
     found = list(islice(plan.conflicts(), MAX_CONFLICTS_COUNTED + 1))
     if not found:
@@ -244,7 +299,7 @@ def _outlook(plan: Plan, simulated: Simulated) -> list[str]:
         return ["nothing to run"]
     if unknown == len(plan.is_known):
         return ["how long it takes is not known yet: there is no history of these"]
-    bound = limit(plan)
+    bound = limit(plan, _durations(plan, simulated))
     guessed = f", guessing {unknown} of {len(plan.is_known)} durations" if unknown else ""
     return [
         f"expected {seconds(simulated.makespan_s, is_estimate=True)}{guessed}",

@@ -70,6 +70,10 @@ def category(verdict: Verdict, report: pytest.TestReport) -> str:
         return str(verdict.outcome)
     if verdict.advisory:
         return "advisory"
+    if verdict.tolerated:
+        return "tolerated"
+    if verdict.flaky:
+        return "flaky"
     return report_outcome(verdict)
 
 
@@ -122,6 +126,7 @@ def of_phases(
     if carrier.outcome != wanted:
         own = _report(item, check, verdict)
         carrier.outcome, carrier.longrepr = own.outcome, _joined(carrier, own)
+    _add_tries(carrier, verdict)
     if check.is_marked or verdict.outcome in (Outcome.TIMEOUT, Outcome.CANCELLED):
         _head_with(carrier.longrepr, verdict.summary)
     if check.is_marked:
@@ -129,6 +134,16 @@ def of_phases(
         if carrier is not reports[-1]:  # where JUnit looks for properties
             reports[-1].user_properties += properties(check, verdict)
     return list(reports)
+
+
+def _add_tries(report: pytest.TestReport, verdict: Verdict) -> None:
+    """Show what the earlier tries printed, and why they failed, before what the last one did."""
+    shown = []
+    for number, each in enumerate(verdict.tries[:-1], start=1):
+        title = f"Try {number}: {neutral(each.summary or str(each.outcome), keep_newlines=False)}"
+        title += f" after {seconds(each.duration_s)}"
+        shown.append((title, neutral("\n".join(filter(None, (each.details, each.output))))))
+    report.sections[:0] = shown
 
 
 def _head_with(longrepr: object, summary: str) -> None:
@@ -161,6 +176,7 @@ def _report(item: pytest.Item, check: Check, verdict: Verdict) -> pytest.TestRep
     elif report.outcome == "skipped":
         reason = neutral(verdict.reason or verdict.summary, keep_newlines=False)
         report.longrepr = (check.place.file, check.place.line, reason)
+    _add_tries(report, verdict)
     if verdict.output:
         report.sections.append(("Captured stdout call", neutral(verdict.output)))
     if check.is_marked:
@@ -176,6 +192,8 @@ def _tag(report: pytest.TestReport, check: Check, verdict: Verdict) -> None:
 def properties(check: Check, verdict: Verdict) -> list[tuple[str, object]]:
     """What JUnit and other reports say about a check beyond pytest's own words."""
     found: list[tuple[str, object]] = [("agent", check.agent), ("outcome", str(verdict.outcome))]
+    if verdict.tries:
+        found.append(("tries", len(verdict.tries)))
     if verdict.slot is not None:
         found.append(("slot", verdict.slot))
     return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from pytest_paragate.report.text import cells, cut, cut_middle, neutral, seconds
-from pytest_paragate.verdict import CheckResult, GateResult, Outcome, SpeedupBasis, Verdict
+from pytest_paragate.verdict import CheckResult, GateResult, GroupVerdict, Outcome, SpeedupBasis, Verdict
 
 Markup = Literal["green", "red", "yellow"]
 
@@ -22,6 +22,10 @@ _REASON_CELLS = 25
 _AGENT_CELLS = 15
 _TEST_LINES = 20  # pytest lists every failed test itself
 _MISSING_NAMED = 5
+# From when on, and with which shares of the time, one agent type is called overloaded and the others idle.
+_BALANCED_S = 1.0
+_OVERLOADED = 0.8
+_IDLE = 0.5
 _BASIS: dict[SpeedupBasis, str] = {
     "sum": "sum of durations",
     "history": "durations of earlier runs",
@@ -93,6 +97,7 @@ def lines(result: GateResult, *, width: int, is_unicode: bool) -> list[Line]:
         *_entry_lines(_entries(result), page),
         *(line for problem in result.problems for line in _problem_lines(problem, page)),
         *_speedup_lines(result, page),
+        *_balance_lines(result, page),
         *page.wrapped(*_overall(result, page)),
     ]
 
@@ -108,11 +113,11 @@ def by_agent(results: Iterable[CheckResult]) -> dict[str, list[CheckResult]]:
 def agent_facts(results: Sequence[CheckResult]) -> list[str]:
     """What one agent type found, most telling first: tests, issues, leaks, or at least how many checks passed."""
     facts = []
-    tested = [result.verdict.counts for result in results if result.kind != "test" and "tests" in result.verdict.counts]
+    tested = [result.verdict for result in results if result.kind != "test" and "tests" in result.verdict.counts]
     own = [result.verdict.outcome for result in results if result.kind == "test"]
-    total = sum(counts["tests"] for counts in tested) + len(own) - own.count(Outcome.SKIPPED)
+    total = sum(verdict.counts["tests"] for verdict in tested) + len(own) - own.count(Outcome.SKIPPED)
     if tested or total:
-        passed = sum(counts.get("passed", 0) for counts in tested) + own.count(Outcome.PASSED)
+        passed = sum(map(_tests_passed, tested)) + own.count(Outcome.PASSED)
         facts.append(f"{passed}/{_counted(total, 'test')} passed")
     with_issues = [result.verdict for result in results if "issues" in result.verdict.counts]
     if with_issues:
@@ -143,6 +148,11 @@ def _other_findings(results: Sequence[CheckResult], *, has_facts: bool) -> list[
     if not found and not has_facts and len(judged) == len(results) == 1 and judged[0].summary:
         found.append(judged[0].summary)
     return found
+
+
+def _tests_passed(verdict: Verdict) -> int:
+    """Of a check that tells how many tests there were and no more, all when it passed."""
+    return verdict.counts.get("passed", verdict.counts["tests"] if verdict.outcome is Outcome.PASSED else 0)
 
 
 def _issues(verdicts: Sequence[Verdict]) -> str:
@@ -193,7 +203,7 @@ def _table(result: GateResult, page: _Page) -> list[Line]:
 def _numbers(results: Sequence[CheckResult]) -> tuple[str, str, str, str]:
     outcomes = [result.verdict.outcome for result in results if result.is_marked]
     passed = outcomes.count(Outcome.PASSED)
-    busy = seconds(sum(result.verdict.duration_s for result in results))
+    busy = seconds(sum(result.verdict.busy_s for result in results))
     return str(len(outcomes)), str(passed), str(len(outcomes) - passed), busy
 
 
@@ -258,6 +268,8 @@ def _entries(result: GateResult) -> list[_Entry]:
             held_tests.setdefault(verdict.outcome, []).append(item)
         elif standing == "held":
             held.append(_entry(item, verdict.outcome.upper(), _said(verdict), "yellow"))
+        elif standing == "excused" and verdict.tolerated and not verdict.outcome.is_own_failure:
+            pass  # that is how its group is meant to end, and told there
         elif standing == "excused":
             label = "ADVISORY" if verdict.advisory else "TOLERATED"
             why = ": ".join(filter(None, (str(verdict.outcome), _said(verdict))))
@@ -270,7 +282,20 @@ def _entries(result: GateResult) -> list[_Entry]:
     for outcome, items in held_tests.items():
         why = _said(items[0].verdict)
         held.append(_Entry(label=outcome.upper(), subject=_counted(len(items), "test"), why=why, markup="yellow"))
-    return [*failed, *held, *excused, *notes]
+    groups = [_group_entry(group, result.results) for group in result.groups]
+    return [*failed, *held, *groups, *excused, *notes]
+
+
+def _group_entry(group: GroupVerdict, results: Sequence[CheckResult]) -> _Entry:
+    """``GROUP  mirrors  met: 1 of 5 passed, 1 needed; 3 cancelled``."""
+    members = set(group.members)
+    outcomes = [result.verdict.outcome for result in results if result.nodeid in members]
+    spared = outcomes.count(Outcome.CANCELLED) + outcomes.count(Outcome.BLOCKED)
+    why = f"{group.passed} of {group.left} passed, {group.wanted} needed"
+    why += f"; {spared} not needed" if spared and group.met else f"; {spared} not run to the end" if spared else ""
+    if group.met:
+        return _Entry(label="GROUP", subject=group.name, why=f"met: {why}", markup="green")
+    return _Entry(label="UNMET", subject=f"group {group.name}", why=why, markup="yellow" if group.is_excused else "red")
 
 
 def _entry(item: CheckResult, label: str, why: str, markup: Markup) -> _Entry:
@@ -344,6 +369,26 @@ def _speedup_lines(result: GateResult, page: _Page) -> list[Line]:
     return [*page.wrapped(f"{text};", None), *page.wrapped(limit, None, lead="  ")]
 
 
+def _balance_lines(result: GateResult, page: _Page) -> list[Line]:
+    """One type that kept the gate waiting while the others idled."""
+    if result.limit is None or result.limit.bound != "agent" or result.wall_s < _BALANCED_S:
+        return []
+    shares = {
+        agent: sum(item.verdict.busy_s for item in results) / (result.wall_s * result.slots.get(agent, 1))
+        for agent, results in by_agent(result.results).items()
+    }
+    busiest = max(shares, key=lambda agent: shares[agent], default=None)
+    if busiest is None or len(shares) < 2 or shares[busiest] < _OVERLOADED:
+        return []
+    slots = result.slots.get(busiest, 1)
+    idle = [(agent, share) for agent, share in shares.items() if agent != busiest and share < _IDLE]
+    if sum(item.agent == busiest for item in result.results) <= slots or 2 * len(idle) < len(shares) - 1 or not idle:
+        return []
+    named = ", ".join(f"{page.plain(agent)} {share:.0%}" for agent, share in idle[:3])
+    text = f"overloaded: {page.plain(busiest)} was busy {min(shares[busiest], 1):.0%} of the time"
+    return page.wrapped(f"{text} on {_counted(slots, 'slot')}, {named}", "yellow")
+
+
 def _overall(result: GateResult, page: _Page) -> tuple[str, Markup]:
     """The answer in one sentence, and its colour."""
     checks = [item.verdict for item in result.results if item.is_marked]
@@ -360,6 +405,10 @@ def _overall(result: GateResult, page: _Page) -> tuple[str, Markup]:
         found = [*_share(checks, "check", is_passed=False), *_share(tests, "test", is_passed=False)]
         held_back = sum(not verdict.is_ok and not verdict.outcome.is_own_failure for verdict in (*checks, *tests))
         found += [f"{held_back} not run"] if held_back else []
+        unmet = sum(not group.met and not group.is_excused for group in result.groups)
+        found += [f"{_counted(unmet, 'group')} unmet"] if unmet else []
+        flaky = sum(item.verdict.flaky for item in result.results) if result.fails_on_flaky else 0
+        found += [_counted(flaky, "flaky check")] if flaky else []
     if lost:
         found.append(lost)
     if not result.results and not result.missing:

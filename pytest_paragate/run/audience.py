@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from pytest_paragate.verdict import Verdict, WorkerRecord
+from pytest_paragate.verdict import GroupVerdict, Verdict, WorkerRecord
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.baseline import Baselines
@@ -24,6 +24,9 @@ class Audience(Protocol):
 
     def verdict(self, index: int, verdict: Verdict, reports: Reports) -> None:
         """A check has its verdict. There are no ``reports`` of commands."""
+
+    def trying_again(self, index: int, verdict: Verdict, tries: int) -> None:
+        """A try of a check has failed, the ``tries``-th, and there will be another."""
 
     def told(self) -> None:
         """That was all for now: time to show what was kept to be shown together."""
@@ -49,6 +52,7 @@ class LoopResult:
     def __init__(self) -> None:
         self.verdicts: dict[int, Verdict] = {}
         self.workers: list[WorkerRecord] = []
+        self.groups: tuple[GroupVerdict, ...] = ()
         self.problems: list[str] = []
         self.signum: int | None = None
         self.ended_session: tuple[str, str, int | None] | None = None

@@ -20,6 +20,7 @@ from pytest_paragate.run import process
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.items import CONTEXT, WORKER, ItemContext
 from pytest_paragate.run.worker import Worker
+from pytest_paragate.units import variables
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric
@@ -99,7 +100,7 @@ class CommandRunner:
             done = worker.run_for_item(
                 words,
                 cwd=str(self._folder / cwd) if cwd is not None else str(self._folder),
-                env={**worker.command_environment(), **(env or {})},
+                env={**worker.command_environment(), **variables(context.units), **(env or {})},
                 shell=shell,
                 timeout_s=timeout_s,
                 grace_s=context.grace_s,

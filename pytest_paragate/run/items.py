@@ -52,12 +52,15 @@ CONTEXT = pytest.StashKey["ItemContext"]()
 
 @dataclass(slots=True, kw_only=True)
 class ItemContext:
-    """What a running check can ask for: verdicts of what it waited for, and its own command settings."""
+    """What a running check can ask for: verdicts of what it waited for, its own command settings, the ``units`` that it
+    holds by resource; and what it tells: its ``facts``."""
 
     results: Mapping[str, Any]
     grace_s: float
     leaks: str
+    units: Mapping[str, Sequence[int]] = field(default_factory=dict)
     commands: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -73,6 +76,7 @@ class ItemDone:
     reports: list[dict[str, Any]] = field(default_factory=list)
     stopped: bool = False
     commands: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, int] = field(default_factory=dict)
     leaked: list[dict[str, Any]] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     internal_error: str | None = None
@@ -82,7 +86,13 @@ class ItemDone:
     def is_plain(self) -> bool:
         """Whether there is nothing to tell but reports."""
         return not (
-            self.stopped or self.commands or self.leaked or self.changed or self.internal_error or self.ended_session
+            self.stopped
+            or self.commands
+            or self.facts
+            or self.leaked
+            or self.changed
+            or self.internal_error
+            or self.ended_session
         )
 
 
@@ -190,6 +200,7 @@ class ItemRunner:
             results=message.get("results", {}),
             grace_s=message.get("grace_s", DEFAULT_GRACE_S),
             leaks=message.get("leaks", "kill"),
+            units=message.get("units", {}),
         )
         item.stash[CONTEXT] = context
         words = _keywords(item)
@@ -221,7 +232,7 @@ class ItemRunner:
             done.changed = before.changes()
         if self._live is not None:
             self._live.pass_on()
-        done.stopped, done.commands = self._worker.was_stopped, context.commands
+        done.stopped, done.commands, done.facts = self._worker.was_stopped, context.commands, context.facts
         phases = self._phases() if done.is_plain and _keywords(item) == words else None
         if phases is not None:
             self._worker.news("passed", index, done.started_at, done.duration_s, done.cpu_s, phases)

@@ -17,20 +17,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_paragate.judge import ending
-from pytest_paragate.model import assert_never
+from pytest_paragate.model import GROUP_PREFIX, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.run import messages, verdicts
 from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings, Reports
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
 from pytest_paragate.run.journal import JournalReader, loaded
 from pytest_paragate.run.messages import Message
+from pytest_paragate.run.outcomes import GroupOutcomes
 from pytest_paragate.run.signals import signals_into
+from pytest_paragate.run.tries import Tries
 from pytest_paragate.schedule import (
     Begin,
     Block,
+    Cancel,
     Command,
+    Decided,
     Drop,
     Finished,
+    Rested,
+    Retry,
     Returned,
     Schedule,
     Slot,
@@ -38,6 +44,7 @@ from pytest_paragate.schedule import (
     Start,
     Stop,
 )
+from pytest_paragate.units import Units, variables
 from pytest_paragate.verdict import Outcome, Verdict, WorkerRecord
 
 # How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
@@ -104,6 +111,10 @@ class Loop:
         self._looked_at = started_at
         self._restarts = self._failures = 0
         self._lost: Counter[str] = Counter()
+        self._groups = GroupOutcomes(plan)
+        self._tries = Tries()
+        self._units = Units(plan.checks, plan.capacities, plan.first_units)
+        self._resting: dict[int, float] = {}  # when the next try of a paused item is due
         self._unreported: deque[tuple[int, Verdict, Reports]] = deque()
         self._reported_at = started_at
         self._is_stopped = False
@@ -122,6 +133,7 @@ class Loop:
                     self._report_when_idle()
                 self._say_goodbye()
                 self._report()
+                self._result.groups = self._groups.verdicts(self._result.verdicts)
             finally:
                 self._launcher.close()
         return self._result
@@ -131,7 +143,8 @@ class Loop:
 
     def _is_stuck(self) -> bool:
         """Whether nothing can happen any more although checks are undecided: our own fault, and never a green run."""
-        return all(not seat.pending for seat in self._seats.values()) and self._inbox.empty()
+        is_idle = all(not seat.pending for seat in self._seats.values()) and self._inbox.empty()
+        return is_idle and not self._resting
 
     def _now_s(self) -> float:
         return time.monotonic() - self._started_at
@@ -140,6 +153,7 @@ class Loop:
         """What happens next; None when it is time to look around."""
         times = [seat.deadline for seat in self._seats.values() if seat.deadline is not None]
         times += [deadline for _, deadline in self._leaving.values()]
+        times += self._resting.values()
         if any(seat.is_busy for seat in self._seats.values()):
             times.append(self._looked_at + _LOOK_EVERY_S)
         if not times:
@@ -169,17 +183,27 @@ class Loop:
         self._read_all()
         self._enforce_deadlines()
         self._end_stopped()
+        for index in [index for index, due_at in self._resting.items() if due_at <= time.monotonic()]:
+            if self._resting.pop(index, None) is not None:  # what the others led to may have dropped it
+                self._obey(self._schedule.feed(Rested(check=index, at_s=self._now_s())))
 
     def _obey(self, commands: Sequence[Command]) -> None:
-        for command in commands:
+        for command in self._with_decisions(commands):
             match command:
                 case Start():
                     self._start(command)
                 case Block():
                     self._block(command)
                 case Drop():
-                    dropped = Verdict(outcome=Outcome.CANCELLED, summary=command.reason, reason=command.reason)
-                    self._announce(command.check, self._record(command.check, dropped))
+                    self._drop(command)
+                case Retry():
+                    pause_s = self._plan.checks[command.check].retry_pause_s
+                    if pause_s:
+                        self._resting[command.check] = time.monotonic() + pause_s
+                case Cancel():
+                    self._cancel(command)
+                case Decided():
+                    pass  # heeded already
                 case _:
                     assert_never(command)
 
@@ -190,9 +214,12 @@ class Loop:
         if seat is None:
             seat = self._seats[command.slot] = _Seat(command.slot)
         checks, first = command.checks, self._plan.checks[command.checks[0]]
+        is_another_try = checks[0] in self._tries and first.kind != "command"
         if seat.worker is not None and seat.has_tests and first.kind == "function":
             # It tears everything down behind it; fixtures that tests share stay with the worker that has them.
             self._retire(seat)
+        elif seat.worker is not None and seat.has_items and is_another_try:
+            self._retire(seat)  # each try gets a fresh process
         if seat.worker is None:
             self._launch(seat)
         assert seat.worker is not None
@@ -209,6 +236,8 @@ class Loop:
                 basetemp=self._settings.basetemp(seat.worker.id),
                 with_names=not seat.worker.is_copy,
             )
+            if first.uses:
+                order["units"] = {name: list(units) for name, units in self._units.take(checks[0]).items()}
             seat.worker.send(order)
 
     def _launch(self, seat: _Seat) -> None:
@@ -241,7 +270,10 @@ class Loop:
             worker.send({"do": "commands", "indices": list(indices), **({"orders": orders} if orders else {})})
             return
         self._began(seat, indices[0], time.monotonic())
-        worker.send(orders[0] if orders else {"do": "command", "index": indices[0]})
+        order: Message = orders[0] if orders else {"do": "command", "index": indices[0]}
+        if self._plan.checks[indices[0]].uses:
+            order["units"] = variables(self._units.take(indices[0]))
+        worker.send(order)
 
     def _order(self, index: int) -> Message:
         check = self._plan.checks[index]
@@ -356,20 +388,34 @@ class Loop:
     def _release(self, seat: _Seat, index: int) -> None:
         seat.pending.remove(index)
         seat.forget_item()
+        self._units.give_back(index)
 
     # verdicts
 
     def _settle(self, index: int, verdict: Verdict, reports: Reports = (), *, slot: str, worker: str) -> None:
         """A started check has ended: free its slot, hand out what comes next, and only then tell people."""
+        if verdict.outcome.is_curable and self._schedule.has_tries_left(index):
+            tries = self._tries.add(index, verdict._replace(slot=slot, worker=worker), reports)
+            self._audience.trying_again(index, verdict, tries)
+            self._obey(self._schedule.feed(Finished(check=index, passed=False, is_curable=True, at_s=self._now_s())))
+            return
+        verdict = self._tries.joined(index, verdict, reports)
         verdict = self._record(index, verdict, slot=slot, worker=worker)
-        is_last_straw = self._count_failure(verdict)
-        reason = f"stopped after {self._failures} failure{'s' if self._failures > 1 else ''}"
+        # Of a member whose group is undecided nobody knows yet whether it counts.
+        is_held = self._groups.is_open(index) and verdict.outcome not in (Outcome.PASSED, Outcome.SKIPPED)
+        if is_held:
+            self._groups.hold(index, reports)
+        is_last_straw = not is_held and self._count_failure(verdict)
+        reason = self._last_straw()
         commands = self._schedule.feed(Stop(reason=reason, at_s=self._now_s())) if is_last_straw else []
-        passed = verdict.outcome in (Outcome.PASSED, Outcome.SKIPPED)
-        commands += self._schedule.feed(Finished(check=index, passed=passed, at_s=self._now_s()))
-        self._obey([command for command in commands if isinstance(command, Start)])
-        self._announce(index, verdict, reports)
-        self._obey([command for command in commands if not isinstance(command, Start)])
+        skipped = verdict.outcome is Outcome.SKIPPED
+        passed = skipped or verdict.outcome is Outcome.PASSED
+        finished = Finished(check=index, passed=passed, is_skipped=skipped, at_s=self._now_s())
+        commands = self._with_decisions([*commands, *self._schedule.feed(finished)])
+        if not is_held:
+            self._announce(index, verdict, reports)
+        # What is blocked by it is noted first: what starts now may ask for its verdict.
+        self._obey(commands)
         if is_last_straw:
             self._end_running(reason)
 
@@ -386,12 +432,71 @@ class Loop:
         check = self._plan.checks[index]
         waited_for = tuple(self._plan.checks[other].nodeid for other in self._schedule.waited_for(index))
         is_advisory = check.advisory and not verdict.is_ok
-        verdict = verdict._replace(advisory=is_advisory, waited_for=waited_for, slot=slot, worker=worker)
+        verdict = verdict._replace(
+            advisory=is_advisory,
+            tolerated=self._groups.tolerates(index, verdict),
+            waited_for=waited_for,
+            slot=slot if slot is not None else verdict.slot,
+            worker=worker if worker is not None else verdict.worker,
+        )
         self._result.verdicts[index] = verdict
         return verdict
 
     def _announce(self, index: int, verdict: Verdict, reports: Reports = ()) -> None:
-        self._unreported.append((index, verdict, reports))
+        if self._groups.is_open(index) and verdict.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
+            self._groups.hold(index, reports)
+        else:
+            self._unreported.append((index, verdict, reports))
+
+    # groups
+
+    def _with_decisions(self, commands: Sequence[Command]) -> list[Command]:
+        """Take note of the groups that are decided, and report what was held until then; returns what else is to do.
+
+        When that makes it the last failure that ``--maxfail`` allows, nothing is started after all.
+        """
+        left: list[Command] = [command for command in commands if not isinstance(command, Decided)]
+        if len(left) == len(commands):
+            return left
+        is_last_straw = False
+        for command in commands:
+            if not isinstance(command, Decided):
+                continue
+            for index, reports in self._groups.decide(command.decision, self._now_s()):
+                verdict = self._result.verdicts[index]
+                verdict = verdict._replace(tolerated=self._groups.tolerates(index, verdict))
+                self._result.verdicts[index] = verdict
+                is_last_straw = self._count_failure(verdict) or is_last_straw
+                self._announce(index, verdict, reports)
+        if is_last_straw:
+            reason = self._last_straw()
+            starts = [command for command in left if isinstance(command, Start)]
+            left = [command for command in left if not isinstance(command, Start)]
+            left += self._schedule.feed(Stop(reason=reason, at_s=self._now_s()))
+            for start in starts:
+                left += self._schedule.feed(Returned(checks=start.checks, at_s=self._now_s()))
+            left = self._with_decisions(left)
+            self._end_running(reason)
+        return left
+
+    def _last_straw(self) -> str:
+        return f"stopped after {self._failures} failure{'s' if self._failures > 1 else ''}"
+
+    def _cancel(self, command: Cancel) -> None:
+        """End one that its group needs no more, unless it is being ended already."""
+        for seat in self._seats.values():
+            if command.check in seat.pending and seat.order is None:
+                self._tell_to_stop(seat, verdicts.Order(reason=command.reason, is_timeout=False))
+
+    def _drop(self, command: Drop) -> None:
+        reports: Reports = ()
+        if command.check in self._tries:
+            # It has run: what it said then is its verdict, not that it did not get to another try.
+            self._resting.pop(command.check, None)
+            verdict, reports = self._tries.given_up(command.check, command.reason)
+        else:
+            verdict = Verdict(outcome=Outcome.CANCELLED, summary=command.reason, reason=command.reason)
+        self._announce(command.check, self._record(command.check, verdict), reports)
 
     def _report_when_idle(self) -> None:
         """Reporting waits for slots that ask for work, but never long."""
@@ -413,8 +518,13 @@ class Loop:
 
     def _block(self, command: Block) -> None:
         cause = self._plan.checks[command.cause]
-        reason = f"needs {cause.name}, which {_past(self._result.verdicts.get(command.cause))}"
-        blocked = Verdict(outcome=Outcome.BLOCKED, summary=f"needs {cause.name}", reason=reason)
+        past = _past(self._result.verdicts.get(command.cause))
+        if command.group is None:
+            needed, reason = cause.name, f"needs {cause.name}, which {past}"
+        else:
+            needed = f"{GROUP_PREFIX}{self._plan.groups[command.group].name}"
+            reason = f"needs {needed}, which can no longer be met: {cause.name} {past}"
+        blocked = Verdict(outcome=Outcome.BLOCKED, summary=f"needs {needed}", reason=reason)
         self._announce(command.check, self._record(command.check, blocked))
 
     # ending what runs
@@ -439,6 +549,7 @@ class Loop:
     def _give_back(self, seat: _Seat, indices: Sequence[int]) -> None:
         for index in indices:
             seat.pending.remove(index)
+            self._units.give_back(index)
         self._obey(self._schedule.feed(Returned(checks=tuple(indices), at_s=self._now_s())))
 
     def _tell_to_stop(self, seat: _Seat, order: verdicts.Order, *, kill: bool = False) -> None:

@@ -6,13 +6,13 @@ wants, ``say`` what the worker answers.
 ===========  ==============================================================================================
 do
 ===========  ==============================================================================================
-command      run one command: ``index``, and where the worker has no copy of the plan ``name, argv, cwd, env, shell,
-             timeout_s, grace_s, leaks``, and where they are wanted ``parse``, the judge of its output, or ``own``: that
-             is an object which the worker's session has
+command      run one command: ``index``, its ``units`` as environment variables, and where the worker has no copy of
+             the plan ``name, argv, cwd, env, shell, timeout_s, grace_s, leaks``, and where they are wanted ``parse``,
+             the judge of its output, or ``own``: that is an object which the worker's session has
 commands     run these short ones, one after another: ``indices``, and ``orders`` as above where there is no copy
 node         items will follow, and this is ``config.workerinput`` for them: ``workerinput``
 items        run collected items in order: ``indices, basetemp``, and where they are not the defaults ``nodeids,
-             is_check, results, grace_s, leaks``
+             is_check, results, grace_s, leaks, units``
 stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
              is ended, and what follows it in its run is left
 exit         tear down, say goodbye and end
@@ -126,9 +126,11 @@ def items(
                 plan.checks[other].nodeid: {
                     "name": plan.checks[other].name,
                     "family": plan.checks[other].family,
+                    "group": plan.checks[other].group,
                     "verdict": verdicts[other].to_dict(),
                 }
-                for other in (*plan.needs[indices[0]], *plan.after[indices[0]])
+                for other in (*plan.needs[indices[0]], *plan.after[indices[0]], *plan.waits_for_members(indices[0]))
+                if other in verdicts  # of a group that is decided, some may still run
             },
             "grace_s": first.grace_s,
             "leaks": first.leaks,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_paragate.model import nearest
+from pytest_paragate.model import GROUP_PREFIX, nearest
 from pytest_paragate.run.items import CONTEXT
 from pytest_paragate.verdict import Verdict
 
@@ -28,6 +28,8 @@ class Results(Mapping[str, Verdict]):
             name = entry["name"] if names.count(entry["name"]) == 1 else nodeid
             self._verdicts[name] = verdict
             self._families.setdefault(entry["family"], []).append(name)
+            if entry.get("group") is not None:
+                self._families.setdefault(f"{GROUP_PREFIX}{entry['group']}", []).append(name)
 
     def __getitem__(self, name: str) -> Verdict:
         verdict = self._verdicts.get(name) or self._nodeids.get(name)
@@ -42,8 +44,19 @@ class Results(Mapping[str, Verdict]):
         return len(self._verdicts)
 
     def members(self, family: str) -> dict[str, Verdict]:
-        """The verdicts of all parametrizations of a function check, by name."""
+        """The verdicts of all parametrizations of a function check, or of all of ``"group:mirrors"``, by name.
+
+        Members of a group that had no verdict when the group was decided are left out.
+        """
         return {name: self._verdicts[name] for name in self._families.get(family, ())}
+
+    def meant(self, word: str) -> dict[str, Verdict]:
+        """The verdicts that a word in ``needs`` means, by name: of one check, a family, or a group."""
+        verdict = self._verdicts.get(word) or self._nodeids.get(word)
+        found = {word: verdict} if verdict is not None else self.members(word)
+        if not found:
+            raise KeyError(self._explained(word))
+        return found
 
     def _explained(self, name: str) -> str:
         if name in self._families:

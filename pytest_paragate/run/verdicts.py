@@ -11,6 +11,7 @@ from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION
+from pytest_paragate.run.tries import printed
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -123,8 +124,10 @@ def of_item(
         start_s=facts["started_at"] - gate_started_at,
         duration_s=facts["duration_s"],
         cpu_s=facts["cpu_s"],
+        counts=facts.get("facts", {}),
         max_rss_kb=_largest(commands),
         exit_code=commands[-1].get("returncode") if commands else None,
+        output=printed(facts["reports"]) if ended.outcome is Outcome.CANCELLED else "",
         details=facts["internal_error"] or "",
     )
     return _judged(verdict, check, commands, baselines)

@@ -116,6 +116,8 @@ class Worker:
                 return False
             if message["do"] == "command":
                 order = message if self._order_of is None else self._order_of(message["index"])
+                if "units" in message:
+                    order = {**order, "env": {**message["units"], **order.get("env", {})}}
                 if order.get("own") and self._run_items is None:
                     self._pending = order
                     return True

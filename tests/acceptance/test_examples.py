@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import runpy
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,7 +19,9 @@ import pytest
 from .gates import ROOT, GateRun, Project
 
 EXAMPLES = ROOT / "examples"
-PRODUCTS = shutil.ignore_patterns("target", "release", ".*_cache", "__pycache__", ".venv", "venv")
+PRODUCTS = shutil.ignore_patterns(
+    "target", "release", "dist", "scratch", "RELEASE.md", ".*_cache", "__pycache__", ".venv", "venv"
+)
 # Compiling three small crates takes seconds; a busy machine may need this.
 BOUND_S = 280.0
 
@@ -86,6 +89,63 @@ def test_the_python_example_notices_a_slow_lookup_in_the_benchmark_alone(python_
         path.write_text(original, "utf-8")
     assert run.status == 1, run.text
     assert {name for name, outcome in run.outcomes().items() if outcome != "passed"} == {"speed"}
+
+
+# Release gate
+
+
+def release_project(project: Project) -> Project:
+    return copy_of("release-gate", project)
+
+
+def test_the_release_gate_passes_and_says_with_what(project: Project) -> None:
+    run = release_project(project).run()
+    assert run.status == 0, run.text
+    assert {name: outcome for name, outcome in run.outcomes().items() if outcome != "passed"} == {
+        "mirror[broken]": "failed", "mirror[far]": "cancelled", "audit": "failed",
+    }  # fmt: skip
+    assert run.check("mirror[broken]")["tolerated"]
+    assert run.check("audit")["advisory"]
+    assert [run.check(f"smoke[{name}]")["attempts"] for name in ("caesar", "cicero")] == [2, 2]
+    assert "gate passed with 1 advisory failure, 1 tolerated failure and 2 flaky checks" in run.text
+    notes = (run.folder / "RELEASE.md").read_text("utf-8")
+    assert "Ready to release." in notes
+    assert "| smoke[caesar] | passed | passed on try 2 |" in notes
+    readme = (EXAMPLES / "release-gate/README.md").read_text("utf-8")
+    assert rows_of_summary(readme) == rows_of_summary(run.text)
+
+
+def rows_of_summary(text: str) -> list[list[str]]:
+    """The summary's lines without what differs from run to run: times, and where a line is cut."""
+    summary = text.partition("= paragate =")[2].partition("speedup")[0]
+    rows = [[word for word in line.split() if not re.search(r"\d(ms|s)$", word)] for line in summary.splitlines()[1:]]
+    return [row[:4] for row in rows]
+
+
+def test_the_release_gate_refuses_a_release_that_was_not_tested(project: Project) -> None:
+    release_project(project)
+    readme = (EXAMPLES / "release-gate/README.md").read_text("utf-8")
+    planted = 'count_tests(paragate_run, "dist/romans.zip", "-p", "test_romans.py")'
+    assert planted in readme
+    change(project.folder / "conftest.py", 'count_tests(paragate_run, "dist/romans.zip")', planted)
+    run = project.run()
+    assert run.status == 1, run.text
+    assert run.check("same_tests")["reason"] == "source_tests says 7 tests, package_tests says 6 tests"
+    assert run.check("upload")["outcome"] == "blocked"
+    notes = (run.folder / "RELEASE.md").read_text("utf-8")
+    assert "Not ready: needs same_tests, which failed." in notes
+    assert "source_tests says 7 tests, package_tests says 6 tests" in notes
+
+
+def test_the_release_gate_needs_one_mirror(project: Project) -> None:
+    release_project(project)
+    path = project.folder / "mirrors.json"
+    path.write_text(path.read_text().replace("true", "false").replace("60", "0.2"))
+    run = project.run()
+    assert run.status == 1, run.text
+    assert run.report["groups"][0]["met"] is False
+    assert run.check("upload")["reason"].startswith("needs group:mirrors, which can no longer be met: mirror[")
+    assert "Not ready: needs group:mirrors" in (run.folder / "RELEASE.md").read_text("utf-8")
 
 
 # Rust

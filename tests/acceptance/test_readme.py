@@ -61,13 +61,13 @@ def test_every_option_named_exists(help_text: str, path: Path) -> None:
 
 def test_every_setting_named_exists_and_every_one_that_exists_is_named(help_text: str) -> None:
     exist = set(re.findall(r"^  (paragate_\w+) \(", help_text, re.MULTILINE))
-    named = set(re.findall(r"`(paragate_[a-z]+)`", README)) - {"paragate_results", "paragate_run"}
+    named = set(re.findall(r"`(paragate_[a-z_]+)`", README)) - {"paragate_results", "paragate_run"}
     assert exist
     assert named == exist
 
 
 def test_every_option_that_works_is_named(help_text: str) -> None:
-    exist = set(re.findall(r"^  (--paragate[\w-]*)", help_text, re.MULTILINE)) - {"--paragate-retries"}
+    exist = set(re.findall(r"^  (--paragate[\w-]*)", help_text, re.MULTILINE))
     assert exist == set(re.findall(r"--paragate[\w-]*", README))
 
 
@@ -75,7 +75,7 @@ def test_the_table_of_keys_is_what_the_validator_knows(tmp_path: Path) -> None:
     named = [key for row in table("key | meaning | default") for key in words(row[0])]
     near = Surroundings(folder=str(tmp_path), root=str(tmp_path), agents=("test-runner",))
     _, problems = parse_keys("command", {"no_such_key": 1}, near)
-    known = re.findall(r"[a-z]+", (problems["no_such_key"].hint or "").removeprefix("keys are "))
+    known = re.findall(r"[a-z_]+", (problems["no_such_key"].hint or "").removeprefix("keys are "))
     assert sorted(named) == sorted(known)
     for_commands = next(words(row[0]) for row in table("key | meaning | default") if "commands only" in row[1])
     assert sorted(for_commands) == sorted(COMMAND_ONLY)
@@ -102,6 +102,19 @@ def test_the_snippets_are_accepted_and_mean_what_the_text_says(project: Project)
     }  # fmt: skip
     plan = project.run("--paragate-plan")
     assert plan.status == 0, plan.text
+
+
+def test_the_snippets_about_groups_are_accepted(project: Project) -> None:
+    text = (ROOT / "docs/groups.md").read_text("utf-8")
+    preamble = "import re\nimport pytest\nimport pytest_paragate as gate\n"
+    for block in blocks("python", text):
+        run = project.write({"conftest.py": preamble + block}).run("--collect-only", "-q")
+        assert run.status == 0, f"{block}\n{run.text}"
+    (project.folder / "conftest.py").unlink()
+    for block in blocks("toml", text):
+        project.write({"pyproject.toml": block, "test_it.py": "def test_it(): pass\n"})
+        run = project.run("--paragate-plan")
+        assert run.status == 0, f"{block}\n{run.text}"
 
 
 def test_the_commands_are_accepted(project: Project) -> None:

@@ -41,9 +41,63 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["pyproject.toml:5: [tool.paragate.checks.x]: unknown key `need`, did you mean `needs`?"],
     ),
     "key that does not work yet": (
-        declared('x = gate.command("true", retries=2)'),
+        declared('x = gate.command("true", parse="ruff")'),
         [],
-        ["conftest.py:3: `retries` is not supported yet", "hint: remove it"],
+        ["conftest.py:3: `parse` is not supported yet", "hint: remove it"],
+    ),
+    "unit taken twice": (
+        {
+            **declared('x = gate.command("true", uses="port:8001")'),
+            "pyproject.toml": "[tool.pytest.ini_options]\nparagate_resources = ['port=8000-8003']\n",
+        },
+        [],
+        ['conftest.py:3: "x" uses "port:8001", and 8001 is a unit of "port" too', 'hint: use "port" and take the'],
+    ),
+    "cpus above the budget": (
+        declared('x = gate.command("true", cpus=3)'),
+        ["--paragate-cpus=2"],
+        ['conftest.py:3: "x" takes 3 CPUs of a budget of 2', "hint: lower its cpus to 2 or raise --paragate-cpus to 3"],
+    ),
+    "units that are none": (
+        {
+            **declared(""),
+            "pyproject.toml": "[tool.pytest.ini_options]\nparagate_resources = ['port=8003-8000']\n",
+        },
+        [],
+        ["setting `paragate_resources`: the units of port cannot be '8003-8000'", "hint: write port=3, or port=8000-"],
+    ),
+    "group without members": (
+        declared('gate.group("mirrors", wait="any")'),
+        [],
+        ['conftest.py:3: the group "mirrors" has no members', 'hint: put checks into it with group="mirrors"'],
+    ),
+    "threshold that cannot be reached": (
+        declared('gate.group("g", wait=3)\nx = gate.command("true", group="g")\ny = gate.command("true", group="g")'),
+        [],
+        ['conftest.py:3: the group "g" waits for 3 of its 2 members', "hint: lower its wait to at most 2"],
+    ),
+    "group that needs itself": (
+        declared('gate.group("g")\nx = gate.command("true", group="g")\n'
+                 'y = gate.command("true", group="g", needs="group:g")'),
+        [],
+        ['conftest.py:5: "y" needs the group "g", of which it is a member', "hint: take "],
+    ),
+    "group that needs itself by another": (
+        declared('gate.group("g")\nx = gate.command("true", needs="group:g")\n'
+                 'y = gate.command("true", group="g", needs="x")'),
+        [],
+        ["these wait for each other: x -> y -> x", "hint: take one of them out"],
+    ),
+    "group that is not there": (
+        declared('gate.group("mirrors")\nx = gate.command("true", group="mirror")\n'
+                 'y = gate.command("true", group="mirrors")'),
+        [],
+        ['conftest.py:4: "x" is in the group "mirror", which does not exist', 'hint: did you mean "mirrors"?'],
+    ),
+    "group in TOML with an impossible share": (
+        table('[tool.paragate.groups.g]\nwait = "120%"\n[tool.paragate.checks.x]\nrun = "true"\ngroup = "g"'),
+        [],
+        ["pyproject.toml:4: [tool.paragate.groups.g]: `wait` cannot be '120%': it must be from 1% to 100%", "hint: "],
     ),
     "command key on a function": (
         declared('@gate.check(shell=True)\ndef x(): pass'),
@@ -180,7 +234,11 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["--paragate-workers=forked"],
         ["--paragate-workers: the kind of workers cannot be 'forked': it is one of auto,", "did you mean fork?"],
     ),
-    "retries": (declared(""), ["--paragate-retries=2"], ["--paragate-retries: is not supported yet", "hint: remove"]),
+    "retries": (
+        declared(""),
+        ["--paragate-retries=many"],
+        ["--paragate-retries: the number of retries cannot be 'many'", "hint: it counts the further tries"],
+    ),
     "distribution mode": (
         declared(""),
         ["--dist=each", "-n2"],

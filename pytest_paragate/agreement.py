@@ -1,0 +1,130 @@
+"""What ``gate.agree`` declares: a function check that fails when the checks that it needs contradict each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_paragate.keys import ValueRefusedError, shown
+from pytest_paragate.model import nearest
+
+if TYPE_CHECKING:
+    from pytest_paragate.run.results import Results
+    from pytest_paragate.verdict import Verdict
+
+Number = int | float
+
+
+class Made(NamedTuple):
+    """The check's function, and what is wrong with how it was declared."""
+
+    function: Callable[..., None]
+    problems: tuple[ValueRefusedError, ...]
+
+
+class _Source(NamedTuple):
+    """Checks by the words that name them, and what they call the fact; with ``is_sum`` they are added up."""
+
+    words: tuple[str, ...]
+    fact: str
+    is_sum: bool
+
+
+def agreement(fact: object, sources: Sequence[object], keys: MutableMapping[str, object]) -> Made:
+    """Make the function; takes ``tolerance`` out of ``keys`` and puts ``needs`` into them."""
+    problems: list[ValueRefusedError] = []
+    read: list[_Source] = []
+    tolerance = keys.pop("tolerance", None)
+    limit: Number = 0
+    if tolerance is not None:
+        if isinstance(tolerance, (int, float)) and not isinstance(tolerance, bool) and tolerance >= 0:
+            limit = tolerance
+        else:
+            what = f"`tolerance` cannot be {shown(tolerance)}: it must be a number, 0 or more"
+            problems.append(ValueRefusedError(what))
+    if not isinstance(fact, str) or not fact.strip():
+        problems.append(ValueRefusedError(f"a fact cannot be {shown(fact)}", 'write gate.agree("tests", "a", "b")'))
+        fact = "facts"
+    for source in sources:
+        try:
+            read += _read(source, fact)
+        except ValueRefusedError as problem:
+            problems.append(problem)
+    words = dict.fromkeys(word for source in read for word in source.words)
+    if not problems and (not words or (len(words) == 1 and len(read) < 2 and read[0].is_sum)):
+        hint = f'write gate.agree("{fact}", "one", "other")'
+        problems.append(ValueRefusedError("gate.agree needs at least two checks to compare", hint))
+    own = keys.get("needs")
+    more = [] if own is None else list(own) if isinstance(own, Sequence) and not isinstance(own, str) else [own]
+    keys["needs"] = [*words, *(word for word in more if word not in words)]
+    sources_read, name = tuple(read), fact
+
+    def agree(paragate_results: Results) -> None:
+        complaint = disagreement(name, sources_read, paragate_results, tolerance=limit)
+        if complaint is not None:
+            import pytest
+
+            pytest.fail(complaint, pytrace=False)
+
+    agree.__name__ = agree.__qualname__ = "agree-" + re.sub(r"[^\w.-]+", "-", fact)
+    return Made(agree, tuple(problems))
+
+
+def _read(source: object, fact: str) -> list[_Source]:
+    if isinstance(source, str) and source.strip():
+        return [_Source((source,), fact, False)]
+    if isinstance(source, Mapping) and source:
+        pairs = list(source.items())
+        if all(isinstance(part, str) and part.strip() for pair in pairs for part in pair):
+            return [_Source((name,), called, False) for name, called in pairs]
+    if isinstance(source, (list, tuple)) and source and all(isinstance(word, str) and word.strip() for word in source):
+        return [_Source(tuple(source), fact, True)]
+    raise ValueRefusedError(
+        f"gate.agree cannot compare {shown(source)}",
+        'give names of checks: "a", ["a", "b"] to add them up, or {"a": "fact"} where it calls the fact otherwise',
+    )
+
+
+def disagreement(fact: str, sources: Sequence[_Source], results: Results, *, tolerance: Number = 0) -> str | None:
+    """What to say when the sources do not agree on ``fact`` or one says nothing about it; None when they agree."""
+    said: list[tuple[str, str, Number]] = []
+    silent: list[str] = []
+    for source in sources:
+        found = [pair for word in source.words for pair in results.meant(word).items()]
+        values = [(name, _value(verdict, source.fact)) for name, verdict in found]
+        silent += [_silence(name, source.fact, results[name]) for name, value in values if value is None]
+        known = [(name, value) for name, value in values if value is not None]
+        if source.is_sum and known:
+            names = [name for name, _ in known]
+            shown_names = " + ".join(names) if len(names) <= 3 else f"{names[0]} + {len(names) - 1} more"
+            said.append((shown_names, source.fact, sum(value for _, value in known)))
+        else:
+            said += [(name, source.fact, value) for name, value in known]
+    if silent:
+        return "; ".join(silent)
+    if len(said) < 2:
+        return f"there are not two checks to compare {fact} of"
+    values_said = [value for *_, value in said]
+    if max(values_said) - min(values_said) <= tolerance:
+        return None
+    told = [f"{name} says {value:g} {called}" for name, called, value in said]
+    return ", ".join(told) + (f" (more than {tolerance:g} apart)" if tolerance else "")
+
+
+def _value(verdict: Verdict, fact: str) -> Number | None:
+    """The fact in a verdict: a count, a metric's value, or one of its measures such as ``duration_s``."""
+    count = verdict.counts.get(fact)
+    if count is None:
+        metric = getattr(verdict, "metrics", {}).get(fact)
+        count = getattr(metric, "value", metric)
+    if count is None and fact in ("duration_s", "cpu_s", "max_rss_kb"):
+        count = getattr(verdict, fact)
+    return count
+
+
+def _silence(name: str, fact: str, verdict: Verdict) -> str:
+    known = [*verdict.counts, *getattr(verdict, "metrics", {})]
+    guess = nearest(fact, known)
+    knows = f"; it knows {', '.join(known[:8])}" if known else ""
+    return f"{name} says nothing about {fact}" + (f", did you mean {guess}?" if guess else knows)

@@ -1,0 +1,71 @@
+"""Which units of its resources an item holds while it runs: the lowest that are free, by number.
+
+The schedule sees to it that there are enough; this only says which.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_paragate.independence import total_uses
+from pytest_paragate.model import Check, PlanError
+
+Held = Mapping[str, tuple[int, ...]]
+"""Numbers of units by resource."""
+
+
+class Units:
+    """The units of one run. ``first`` is what the first unit of a numbered resource is called, 0 for the others."""
+
+    def __init__(self, checks: Sequence[Check], capacities: Mapping[str, int], first: Mapping[str, int]) -> None:
+        self._checks, self._capacities, self._first = checks, capacities, first
+        self._free: dict[str, list[int]] = {}  # heaps
+        self._held: dict[int, dict[str, tuple[int, ...]]] = {}
+
+    def take(self, check: int) -> Held:
+        """What the item holds from now on."""
+        found: dict[str, tuple[int, ...]] = {}
+        for resource, amount in total_uses(self._checks[check]).items():
+            free = self._free.get(resource)
+            if free is None:
+                start = self._first.get(resource, 0)
+                free = self._free[resource] = list(range(start, start + self._capacities.get(resource, 1)))
+            found[resource] = tuple(heapq.heappop(free) for _ in range(amount))
+        self._held[check] = found
+        return found
+
+    def give_back(self, check: int) -> None:
+        """The item runs no more; nothing happens when it holds nothing."""
+        for resource, units in self._held.pop(check, {}).items():
+            for unit in units:
+                heapq.heappush(self._free[resource], unit)
+
+
+def refuse_units_taken_twice(checks: Iterable[Check], capacities: Mapping[str, int], first: Mapping[str, int]) -> None:
+    """Refuse ``"port:8001"`` beside a numbered resource ``port`` with such a unit: both would hold it.
+
+    Raises PlanError.
+    """
+    for check in checks:
+        for resource, _ in check.uses if first else ():
+            name, colon, unit = resource.rpartition(":")
+            if not (colon and name in first and unit.isdecimal()):
+                continue
+            if first[name] <= int(unit) < first[name] + capacities[name]:
+                raise PlanError(
+                    f'"{check.name}" uses "{resource}", and {unit} is a unit of "{name}" too, '
+                    "which another check may be given",
+                    where=str(check.place),
+                    hint=f'use "{name}" and take the number from paragate_units["{name}"], '
+                    f"or leave {unit} out of paragate_resources",
+                )
+
+
+def variables(held: Mapping[str, Sequence[int]]) -> dict[str, str]:
+    """Environment variables that tell a command its units: ``PARAGATE_UNIT_PORT=8001``."""
+    return {
+        "PARAGATE_UNIT_" + re.sub(r"\W", "_", resource, flags=re.ASCII).upper(): ",".join(map(str, units))
+        for resource, units in held.items()
+    }
