@@ -13,14 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
-from pytest_paragate.grouping import GroupDeclaration, declare_group
 from pytest_paragate.keys import Surroundings, ValueRefusedError, argv, command_spec, parse_duration, parse_keys
 from pytest_paragate.model import Check, DeclarationError, Kind, Leaks, Place, Rest, When
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pytest_paragate.grouping import GroupDeclaration
+
 NAMESPACE_KEY = "__paragate_declarations__"
+GROUPS_KEY = "__paragate_groups__"
 FUNCTION_KEY = "__paragate_declaration__"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -162,6 +164,8 @@ def group(name: str = "", *surplus: object, **keys: Unpack[_GroupKeys]) -> Group
             ``"60%"``; ``rest`` what happens to the others once that is decided: ``"finish"`` (default), ``"stop"``
             (start no more) or ``"cancel"`` (end what runs, too).
     """
+    from pytest_paragate.grouping import declare_group
+
     frame = _caller()
     return declare_group(frame, (name, *surplus) if name != "" else surplus, keys, namespace=_home(frame))
 
@@ -284,6 +288,12 @@ def declared_in(namespace: Mapping[str, object]) -> list[Declaration]:
         if declared is not None and declared not in found and os.path.basename(declared.home) != "conftest.py":
             found.append(declared)
     return found
+
+
+def groups_in(namespace: Mapping[str, object]) -> list[GroupDeclaration]:
+    """The groups that a module's ``namespace`` declared, in their order."""
+    own = namespace.get(GROUPS_KEY)
+    return list(own) if isinstance(own, list) else []
 
 
 def declaration_of(value: object) -> Declaration | None:

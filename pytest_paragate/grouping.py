@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
+from pytest_paragate.declare import GROUPS_KEY
 from pytest_paragate.keys import ValueRefusedError, check_name, parse_group
 from pytest_paragate.model import DeclarationError, Group, Place
-
-NAMESPACE_KEY = "__paragate_groups__"
 
 
 class GroupDeclaration:
@@ -47,14 +46,8 @@ def declare_group(
         hint = 'write gate.group("mirrors"), and group="mirrors" at each of its checks'
         problems = (ValueRefusedError("gate.group takes one name", hint),)
     declared = GroupDeclaration(name, keys, place, problems=problems)
-    namespace.setdefault(NAMESPACE_KEY, []).append(declared)
+    namespace.setdefault(GROUPS_KEY, []).append(declared)
     return declared
-
-
-def groups_in(namespace: Mapping[str, object]) -> list[GroupDeclaration]:
-    """The groups that a module's ``namespace`` declared, in their order."""
-    own = namespace.get(NAMESPACE_KEY)
-    return list(own) if isinstance(own, list) else []
 
 
 def resolve_group(declared: GroupDeclaration, place: Place) -> tuple[Group | None, list[DeclarationError]]:

@@ -14,37 +14,26 @@ Rules
 
 from __future__ import annotations
 
-import enum
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pytest_paragate.model import GROUP_PREFIX, Check, Group, PlanError, Rest, nearest
 
+Standing: TypeAlias = Literal["open", "met", "unmet"]
+Fate: TypeAlias = Literal["passed", "failed", "skipped"]
+"""What became of a member, finally; blocked and cancelled ones failed."""
+FATES: tuple[Fate, ...] = ("passed", "failed", "skipped")
 
-class Standing(enum.Enum):
-    OPEN = "open"
-    MET = "met"
-    UNMET = "unmet"
-
-    __hash__ = object.__hash__  # members are singletons
-
-
-class Fate(enum.Enum):
-    """What became of a member, finally."""
-
-    PASSED = "passed"
-    FAILED = "failed"  # or blocked, or cancelled
-    SKIPPED = "skipped"
-
-    __hash__ = object.__hash__
-
-
-MOVES = {
-    (Standing.OPEN, Fate.PASSED): (Standing.OPEN, Standing.MET),
-    (Standing.OPEN, Fate.FAILED): (Standing.OPEN, Standing.UNMET),
-    (Standing.OPEN, Fate.SKIPPED): (Standing.OPEN, Standing.MET, Standing.UNMET),
-    **{(standing, fate): (standing,) for standing in (Standing.MET, Standing.UNMET) for fate in Fate},
+MOVES: dict[tuple[Standing, Fate], tuple[Standing, ...]] = {
+    ("open", "passed"): ("open", "met"),
+    ("open", "failed"): ("open", "unmet"),
+    ("open", "skipped"): ("open", "met", "unmet"),
+    ("met", "passed"): ("met",),
+    ("met", "failed"): ("met",),
+    ("met", "skipped"): ("met",),
+    ("unmet", "passed"): ("unmet",),
+    ("unmet", "failed"): ("unmet",),
+    ("unmet", "skipped"): ("unmet",),
 }
 """Where a group may be after one of its members has met its fate."""
 
@@ -73,9 +62,14 @@ class PlannedGroup(NamedTuple):
         left = len(self.members) - skipped
         wanted = self.wanted(left)
         if passed >= wanted:
-            return Standing.MET  # whatever comes: a member that is skipped later never asks for more
+            return "met"  # whatever comes: a member that is skipped later never asks for more
         # At best all others pass; one that is skipped instead asks for at most one less.
-        return Standing.UNMET if left - failed < wanted else Standing.OPEN
+        return "unmet" if left - failed < wanted else "open"
+
+    def said(self, decision: Decision) -> str:
+        """Why the rest of the group is not needed, in words."""
+        share = f"{decision.passed} of {decision.left} passed, {decision.wanted} needed"
+        return f"group {self.name} {'is met' if decision.is_met else 'can no longer be met'}: {share}"
 
 
 class Decision(NamedTuple):
@@ -94,8 +88,8 @@ class Groups:
 
     def __init__(self, groups: Sequence[PlannedGroup], group_of: Mapping[int, int]) -> None:
         self._groups, self._group_of = groups, group_of
-        self._fates: list[dict[Fate, list[int]]] = [defaultdict(list) for _ in groups]
-        self._standings = [Standing.OPEN] * len(groups)
+        self._fates: list[dict[Fate, list[int]]] = [{fate: [] for fate in FATES} for _ in groups]
+        self._standings: list[Standing] = ["open"] * len(groups)
         self.decisions: dict[int, Decision] = {}
 
     def standing(self, group: int) -> Standing:
@@ -104,39 +98,31 @@ class Groups:
     def is_closed(self, check: int) -> bool:
         """Whether the item's group is decided and starts no more of its members."""
         group = self._group_of.get(check)
-        return (
-            group is not None and self._groups[group].rest != "finish" and self._standings[group] is not Standing.OPEN
-        )
+        return group is not None and self._groups[group].rest != "finish" and self._standings[group] != "open"
 
     def note(self, check: int, fate: Fate) -> Decision | None:
         """Take note of a member's fate; the decision when it is the one that decides its group."""
         group = self._group_of[check]
         fates = self._fates[group]
         fates[fate].append(check)
-        if self._standings[group] is not Standing.OPEN:
+        if self._standings[group] != "open":
             return None
         planned = self._groups[group]
-        passed, failed, skipped = (len(fates[each]) for each in (Fate.PASSED, Fate.FAILED, Fate.SKIPPED))
+        passed, failed, skipped = (len(fates[each]) for each in FATES)
         standing = self._standings[group] = planned.standing(passed=passed, failed=failed, skipped=skipped)
-        if standing is Standing.OPEN:
+        if standing == "open":
             return None
-        is_met = standing is Standing.MET
+        is_met = standing == "met"
         left = len(planned.members) - skipped
         decision = self.decisions[group] = Decision(
             group=group,
             is_met=is_met,
-            by=tuple(fates[Fate.PASSED if is_met else Fate.FAILED]),
+            by=tuple(fates["passed" if is_met else "failed"]),
             passed=passed,
             wanted=planned.wanted(left),
             left=left,
         )
         return decision
-
-
-def said(planned: PlannedGroup, decision: Decision) -> str:
-    """Why the rest of a decided group is not needed, in words."""
-    share = f"{decision.passed} of {decision.left} passed, {decision.wanted} needed"
-    return f"group {planned.name} {'is met' if decision.is_met else 'can no longer be met'}: {share}"
 
 
 class GroupNames:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import graphlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_paragate.groups import GroupNames, PlannedGroup
 from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
 from pytest_paragate.model import GROUP_PREFIX, Check, Group, PlanError, nearest
-from pytest_paragate.units import refuse_units_taken_twice
+
+if TYPE_CHECKING:
+    from pytest_paragate.groups import GroupNames, PlannedGroup
 
 UNKNOWN_CHECK_S = 1.0
 UNKNOWN_TEST_S = 0.01
@@ -183,9 +184,10 @@ def make_plan(
     for check in checks:
         _refuse_impossible(check, slots, capacities, cpus)
     if first_units:
+        from pytest_paragate.units import refuse_units_taken_twice
+
         refuse_units_taken_twice(checks, capacities, first_units)
-    unselected = tuple(unselected)
-    names = _Names(checks, unselected, GroupNames(groups, checks, unselected))
+    names = _Names(checks, tuple(unselected), tuple(groups))
     needs, after = names.resolve_all()
     waits_for = {i: (*needs[i], *after[i]) for i in range(len(checks)) if needs[i] or after[i]}
     planned = names.planned_groups()
@@ -276,11 +278,20 @@ def _refuse_impossible(check: Check, slots: Mapping[str, int], capacities: Mappi
             )
 
 
+def _names_group(check: Check) -> bool:
+    return any(word.startswith(GROUP_PREFIX) for word in (*check.needs, *check.after))
+
+
 class _Names:
     """Finds the items meant by the words in ``needs`` and ``after``."""
 
-    def __init__(self, checks: Sequence[Check], unselected: Iterable[Check], groups: GroupNames) -> None:
-        self._checks, self._groups = checks, groups
+    def __init__(self, checks: Sequence[Check], unselected: Sequence[Check], groups: Sequence[Group]) -> None:
+        self._checks = checks
+        self._groups: GroupNames | None = None
+        if groups or any(check.group is not None for check in checks) or any(map(_names_group, checks)):
+            from pytest_paragate.groups import GroupNames  # few plans have any
+
+            self._groups = GroupNames(groups, checks, unselected)
         self.group_needs: dict[int, tuple[int, ...]] = {}
         self.group_after: dict[int, tuple[int, ...]] = {}
         self._all: tuple[Check, ...] = (*checks, *unselected)
@@ -301,13 +312,15 @@ class _Names:
     def _resolve_groups(self, i: int, check: Check) -> None:
         """Note the groups meant by ``needs`` and by ``after``."""
         for key, words, noted in (("needs", check.needs, self.group_needs), ("after", check.after, self.group_after)):
-            named = (word for word in words if word.startswith(GROUP_PREFIX))
-            found = dict.fromkeys(group for word in named for group in self._groups.resolve(i, word, key))
-            if found:
+            named = [word for word in words if word.startswith(GROUP_PREFIX)]
+            if named and self._groups is not None:
+                found = dict.fromkeys(group for word in named for group in self._groups.resolve(i, word, key))
                 noted[i] = tuple(group for group in found if group not in self.group_needs.get(i, ()))
 
     def planned_groups(self) -> tuple[PlannedGroup, ...]:
         """The groups, once all words are resolved."""
+        if self._groups is None:
+            return ()
         waiting: dict[int, list[int]] = defaultdict(list)
         for i in dict.fromkeys((*self.group_needs, *self.group_after)):
             for group in (*self.group_needs.get(i, ()), *self.group_after.get(i, ())):

@@ -32,14 +32,16 @@ import enum
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from pytest_paragate.groups import Decision, Fate, Groups, said
 from pytest_paragate.independence import Claims
 from pytest_paragate.lanes import Key, Lanes
 from pytest_paragate.model import assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.pool import Pool
+
+if TYPE_CHECKING:
+    from pytest_paragate.groups import Decision, Fate, Groups
 
 MAX_RIVALS = 8
 """No item names more than this among those that it was kept apart from."""
@@ -242,7 +244,11 @@ class Schedule:
         for named in (plan.group_needs, plan.group_after):
             for check, groups in named.items():
                 self._undecided[check] += len(groups)
-        self._groups = Groups(plan.groups, plan.group_of)
+        self._groups: Groups | None = None
+        if plan.groups:
+            from pytest_paragate.groups import Groups  # few plans have any
+
+            self._groups = Groups(plan.groups, plan.group_of)
         self._tries: dict[int, int] = {}  # how many failed, of items that are tried again
         self._cancelled: set[int] = set()
         self._teams = {agent: _Team(plan, count) for agent, count in plan.slots.items() if count > 0}
@@ -315,13 +321,13 @@ class Schedule:
         """
         plan, kept_apart = self._plan, self._kept_apart.get(check, {})
         groups = (*plan.group_needs.get(check, ()), *plan.group_after.get(check, ()))
-        decisions = (self._groups.decisions.get(group) for group in groups)
-        by = (member for decision in decisions if decision is not None for member in decision.by)
+        decisions = self._groups.decisions if self._groups is not None else {}
+        by = (member for group in groups if group in decisions for member in decisions[group].by)
         return tuple(dict.fromkeys((*plan.needs[check], *plan.after[check], *by, *kept_apart)))
 
     def has_tries_left(self, check: int) -> bool:
         """Whether the item would be tried again if it failed now."""
-        if self._stopped is not None or check in self._cancelled or self._groups.is_closed(check):
+        if self._stopped is not None or check in self._cancelled or self._closed(check) is not None:
             return False
         item = self._plan.checks[check]
         return self._tries.get(check, 0) < (item.retries or 0) and self._gone(item.agent) is None
@@ -360,7 +366,7 @@ class Schedule:
             return
         self._move(check, Turn.FINISHED)
         self._leave(check)
-        self._decide(check, Fate.SKIPPED if event.is_skipped else Fate.PASSED if event.passed else Fate.FAILED, out)
+        self._decide(check, "skipped" if event.is_skipped else "passed" if event.passed else "failed", out)
 
     def _rest(self, check: int) -> None:
         self._move(check, Turn.RESTED)
@@ -411,7 +417,7 @@ class Schedule:
             self._move(check, Turn.DROPPED)
             out.append(Drop(check=check, reason=reason))
         for check in checks:
-            self._decide(check, Fate.FAILED, out)
+            self._decide(check, "failed", out)
 
     def _decide(self, check: int, fate: Fate, out: list[Command]) -> None:
         """Tell what waits for the item that it is decided; block what needs it in vain, and what needs that."""
@@ -420,13 +426,14 @@ class Schedule:
         while decided:
             one, fate, group = decided.popleft()
             for other in self._plan.dependents[one]:
-                is_vain = fate is Fate.FAILED and one in self._plan.needs[other]
+                is_vain = fate == "failed" and one in self._plan.needs[other]
                 if self._answer(other, is_vain=is_vain):
                     out.append(Block(check=other, cause=check, group=group))
-                    decided.append((other, Fate.FAILED, group))
-            decision = self._groups.note(one, fate) if one in self._plan.group_of else None
-            if decision is not None:
-                decided += self._end_group(decision, check, out)
+                    decided.append((other, "failed", group))
+            if self._groups is not None and one in self._plan.group_of:
+                decision = self._groups.note(one, fate)
+                if decision is not None:
+                    decided += self._end_group(decision, check, out)
 
     def _answer(self, check: int, *, is_vain: bool) -> bool:
         """One of those that the item waits for is decided; whether that blocks it."""
@@ -447,13 +454,13 @@ class Schedule:
         """
         group = self._plan.groups[decision.group]
         failed: list[tuple[int, Fate, int | None]] = []
-        reason = said(group, decision)
+        reason = group.said(decision)
         for member in group.members if group.rest != "finish" else ():
             if self._states[member] in UNSTARTED:
                 self._withdraw(member)
                 self._move(member, Turn.DROPPED)
                 out.append(Drop(check=member, reason=reason))
-                failed.append((member, Fate.FAILED, None))
+                failed.append((member, "failed", None))
             elif self._states[member] is State.RUNNING and group.rest == "cancel":
                 self._cancelled.add(member)
                 out.append(Cancel(check=member, reason=reason))
@@ -462,15 +469,15 @@ class Schedule:
             is_vain = not decision.is_met and decision.group in self._plan.group_needs.get(other, ())
             if self._answer(other, is_vain=is_vain):
                 out.append(Block(check=other, cause=cause, group=decision.group))
-                failed.append((other, Fate.FAILED, decision.group))
+                failed.append((other, "failed", decision.group))
         return failed
 
     def _closed(self, check: int) -> str | None:
         """Why the item's group starts it no more, if that is so."""
-        if not self._groups.is_closed(check):
+        if self._groups is None or not self._groups.is_closed(check):
             return None
         group = self._plan.group_of[check]
-        return said(self._plan.groups[group], self._groups.decisions[group])
+        return self._plan.groups[group].said(self._groups.decisions[group])
 
     # what is ready
 

@@ -12,15 +12,17 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pytest_paragate import declare, tables
 from pytest_paragate.declare import Declaration
-from pytest_paragate.grouping import GroupDeclaration, declare_group, groups_in, resolve_group
 from pytest_paragate.keys import Surroundings, ValueRefusedError, check_name
 from pytest_paragate.model import Check, DeclarationError, Group, Place
+
+if TYPE_CHECKING:
+    from pytest_paragate.grouping import GroupDeclaration
 
 CHECKS_HOOK = "pytest_paragate_checks"
 
@@ -63,6 +65,8 @@ class DeclaringGate:
 
     def group(self, *arguments: object, **keys: object) -> GroupDeclaration:
         """As :func:`pytest_paragate.group`."""
+        from pytest_paragate.grouping import declare_group
+
         return declare_group(sys._getframe(1), arguments, keys, namespace=self._namespace)
 
     def agree(self, fact: object = "", *sources: object, **keys: object) -> Callable[..., None]:
@@ -164,7 +168,7 @@ class Sources:
                 self._add(source, variable, declaration, None)
             else:
                 self._add(source, variable or getattr(function, "__name__", None), declaration, function)
-        self._add_groups(source, groups_in(namespace))
+        self._add_groups(source, declare.groups_in(namespace))
         self._refuse_duplicates(source)
         return source if source.checks or source.groups or source.problems else None
 
@@ -214,6 +218,8 @@ class Sources:
 
     def _add_groups(self, source: Source, declarations: Iterable[GroupDeclaration]) -> None:
         for declared in declarations:
+            from pytest_paragate.grouping import resolve_group
+
             group, problems = resolve_group(declared, declare.relative_place(declared.place, self._root))
             source.problems.extend(problems)
             if group is not None:

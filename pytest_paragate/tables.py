@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_paragate.declare import Declaration
-from pytest_paragate.grouping import GroupDeclaration
 from pytest_paragate.keys import ValueRefusedError, shown
 from pytest_paragate.model import Place, nearest
+
+if TYPE_CHECKING:
+    from pytest_paragate.grouping import GroupDeclaration
 
 _SETTINGS = ("agents", "baseline", "cpus", "resources", "slots", "timeout", "workers")
 
@@ -121,6 +123,8 @@ class _Reader:
         self._declarations.append((name, declaration))
 
     def _read_group(self, name: str, table: object) -> None:
+        from pytest_paragate.grouping import GroupDeclaration
+
         label = f"[tool.paragate.groups.{_quoted(name)}]"
         parents = ["tool", "paragate", "groups"]
         place = Place(file=self._path, line=self._line(parents, name))

@@ -12,7 +12,6 @@ import pytest
 import pytest_paragate as gate
 from pytest_paragate import declare
 from pytest_paragate.declare import Declaration
-from pytest_paragate.grouping import groups_in
 from pytest_paragate.keys import Surroundings, ValueRefusedError, argv, parse_duration
 from pytest_paragate.model import BUILTIN_AGENTS, Check, DeclarationError, Place
 from pytest_paragate.paths import is_within, normal_path
@@ -357,7 +356,7 @@ gate.check(**{"odd key": 1})(3)
 """,
     )
     assert len(declare.declared_in(namespace)) == 8
-    assert len(groups_in(namespace)) == 2
+    assert len(declare.groups_in(namespace)) == 2
 
 
 def test_a_declaration_knows_its_line_and_home(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plans import check, group, ordinary, plan_of
 from test_schedule import Runner
 
-from pytest_paragate.groups import MOVES, Fate, Groups, PlannedGroup, Standing
+from pytest_paragate.groups import FATES, MOVES, Fate, Groups, PlannedGroup, Standing
 from pytest_paragate.model import Check, PlanError
 from pytest_paragate.plan import Plan
 from pytest_paragate.schedule import (
@@ -40,8 +40,8 @@ def planned(wait: int | str, size: int) -> PlannedGroup:
 
 def finally_met(wait: int | str, fates: tuple[Fate, ...]) -> bool:
     """The meaning of ``wait``, when everything is known."""
-    passed = fates.count(Fate.PASSED)
-    left = len(fates) - fates.count(Fate.SKIPPED)
+    passed = fates.count("passed")
+    left = len(fates) - fates.count("skipped")
     if wait == "all":
         return passed == left
     if isinstance(wait, str) and wait != "any":
@@ -51,11 +51,11 @@ def finally_met(wait: int | str, fates: tuple[Fate, ...]) -> bool:
 
 def earliest(wait: int | str, known: tuple[Fate, ...], size: int) -> Standing:
     """By trying everything that may still come."""
-    futures = itertools.product(Fate, repeat=size - len(known))
+    futures = itertools.product(FATES, repeat=size - len(known))
     answers = {finally_met(wait, (*known, *future)) for future in futures}
     if len(answers) > 1:
-        return Standing.OPEN
-    return Standing.MET if answers.pop() else Standing.UNMET
+        return "open"
+    return "met" if answers.pop() else "unmet"
 
 
 @pytest.mark.parametrize("wait", WAITS)
@@ -63,7 +63,7 @@ def earliest(wait: int | str, known: tuple[Fate, ...], size: int) -> Standing:
 def test_a_group_is_decided_at_the_earliest_event_that_decides_it(wait: int | str, size: int) -> None:
     if isinstance(wait, int) and wait > size:
         pytest.skip("refused when the plan is made")
-    for fates in itertools.product(Fate, repeat=size):
+    for fates in itertools.product(FATES, repeat=size):
         groups = Groups([planned(wait, size)], dict.fromkeys(range(size), 0))
         decided_at = None
         for i, fate in enumerate(fates):
@@ -73,15 +73,15 @@ def test_a_group_is_decided_at_the_earliest_event_that_decides_it(wait: int | st
             known = fates[: i + 1]
             expected = earliest(wait, known, size)
             if decided_at in (None, i):
-                assert groups.standing(0) is expected, (fates, i)
-        assert groups.standing(0) is (Standing.MET if finally_met(wait, fates) else Standing.UNMET)
+                assert groups.standing(0) == expected, (fates, i)
+        assert groups.standing(0) == ("met" if finally_met(wait, fates) else "unmet")
 
 
 def all_moves() -> Iterator[tuple[Standing, Fate, Standing]]:
     for wait, size in itertools.product(WAITS, [1, 2, 3]):
         if isinstance(wait, int) and wait > size:
             continue
-        for fates in itertools.product(Fate, repeat=size):
+        for fates in itertools.product(FATES, repeat=size):
             groups = Groups([planned(wait, size)], dict.fromkeys(range(size), 0))
             for i, fate in enumerate(fates):
                 before = groups.standing(0)
@@ -351,7 +351,7 @@ class Walk:
                     self.running.append(number)
                 case Block() | Drop():
                     assert command.check not in self.running
-                    self.settle(command.check, Fate.FAILED)
+                    self.settle(command.check, "failed")
                     if command.check in self.paused:
                         self.paused.remove(command.check)
                 case Retry():
@@ -368,7 +368,7 @@ class Walk:
             known = tuple(self.fates[member] for member in planned_group.members if member in self.fates)
             standing = earliest(planned_group.wait, known, len(planned_group.members))
             if number not in self.decided:
-                assert standing is Standing.OPEN, "decided too late"
+                assert standing == "open", "decided too late"
 
     def settle(self, number: int, fate: Fate) -> None:
         assert number not in self.fates
@@ -392,13 +392,13 @@ def test_whatever_happens_groups_are_decided_early_once_and_rightly(plan: Plan, 
             walk.paused.remove(chosen)
             event: Event = Rested(check=chosen, at_s=at_s)
         else:
-            fate = Fate.FAILED if chosen in walk.cancelled else data.draw(st.sampled_from([*Fate, Fate.FAILED]))
-            is_curable = fate is Fate.FAILED and chosen not in walk.cancelled
+            fate = "failed" if chosen in walk.cancelled else data.draw(st.sampled_from([*FATES, "failed"]))
+            is_curable = fate == "failed" and chosen not in walk.cancelled
             tried_again = is_curable and walk.schedule.has_tries_left(chosen)
             walk.running.remove(chosen)
             if not tried_again:
                 walk.settle(chosen, fate)
-            passed, skipped = fate is not Fate.FAILED, fate is Fate.SKIPPED
+            passed, skipped = fate != "failed", fate == "skipped"
             event = Finished(check=chosen, passed=passed, is_skipped=skipped, is_curable=is_curable, at_s=at_s)
         events.append(event)
         walk.feed(event)

@@ -135,6 +135,9 @@ def test_the_data_holds_every_check_and_counts_tests() -> None:
         "after": [],
         "gives_way_to": [],
         "exclusive": True,
+        "group": None,
+        "needs_groups": [],
+        "retries": 0,
     }
     assert data["tests"][0]["tests"] == data["tests"][0]["known"] == 214
     assert data["kept_apart"] == [

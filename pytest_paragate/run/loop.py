@@ -14,7 +14,7 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_paragate.judge import ending
 from pytest_paragate.model import GROUP_PREFIX, assert_never
@@ -24,9 +24,7 @@ from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings, Rep
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
 from pytest_paragate.run.journal import JournalReader, loaded
 from pytest_paragate.run.messages import Message
-from pytest_paragate.run.outcomes import GroupOutcomes
 from pytest_paragate.run.signals import signals_into
-from pytest_paragate.run.tries import Tries
 from pytest_paragate.schedule import (
     Begin,
     Block,
@@ -44,8 +42,12 @@ from pytest_paragate.schedule import (
     Start,
     Stop,
 )
-from pytest_paragate.units import Units, variables
 from pytest_paragate.verdict import Outcome, Verdict, WorkerRecord
+
+if TYPE_CHECKING:
+    from pytest_paragate.run.outcomes import GroupOutcomes
+    from pytest_paragate.run.tries import Tries
+    from pytest_paragate.units import Units
 
 # How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
 _OVERDUE_S = 5.0
@@ -111,9 +113,14 @@ class Loop:
         self._looked_at = started_at
         self._restarts = self._failures = 0
         self._lost: Counter[str] = Counter()
-        self._groups = GroupOutcomes(plan)
-        self._tries = Tries()
-        self._units = Units(plan.checks, plan.capacities, plan.first_units)
+        # What few runs need is imported when it is.
+        self._groups: GroupOutcomes | None = None
+        if plan.groups:
+            from pytest_paragate.run.outcomes import GroupOutcomes
+
+            self._groups = GroupOutcomes(plan)
+        self._tries: Tries | None = None
+        self._units: Units | None = None
         self._resting: dict[int, float] = {}  # when the next try of a paused item is due
         self._unreported: deque[tuple[int, Verdict, Reports]] = deque()
         self._reported_at = started_at
@@ -133,7 +140,8 @@ class Loop:
                     self._report_when_idle()
                 self._say_goodbye()
                 self._report()
-                self._result.groups = self._groups.verdicts(self._result.verdicts)
+                if self._groups is not None:
+                    self._result.groups = self._groups.verdicts(self._result.verdicts)
             finally:
                 self._launcher.close()
         return self._result
@@ -214,11 +222,11 @@ class Loop:
         if seat is None:
             seat = self._seats[command.slot] = _Seat(command.slot)
         checks, first = command.checks, self._plan.checks[command.checks[0]]
-        is_another_try = checks[0] in self._tries and first.kind != "command"
+        is_another_try = self._tries is not None and checks[0] in self._tries
         if seat.worker is not None and seat.has_tests and first.kind == "function":
             # It tears everything down behind it; fixtures that tests share stay with the worker that has them.
             self._retire(seat)
-        elif seat.worker is not None and seat.has_items and is_another_try:
+        elif seat.worker is not None and seat.has_items and is_another_try and first.kind != "command":
             self._retire(seat)  # each try gets a fresh process
         if seat.worker is None:
             self._launch(seat)
@@ -237,7 +245,7 @@ class Loop:
                 with_names=not seat.worker.is_copy,
             )
             if first.uses:
-                order["units"] = {name: list(units) for name, units in self._units.take(checks[0]).items()}
+                order["units"] = {name: list(units) for name, units in self._take_units(checks[0]).items()}
             seat.worker.send(order)
 
     def _launch(self, seat: _Seat) -> None:
@@ -272,8 +280,17 @@ class Loop:
         self._began(seat, indices[0], time.monotonic())
         order: Message = orders[0] if orders else {"do": "command", "index": indices[0]}
         if self._plan.checks[indices[0]].uses:
-            order["units"] = variables(self._units.take(indices[0]))
+            from pytest_paragate.units import variables
+
+            order["units"] = variables(self._take_units(indices[0]))
         worker.send(order)
+
+    def _take_units(self, index: int) -> Mapping[str, Sequence[int]]:
+        if self._units is None:
+            from pytest_paragate.units import Units
+
+            self._units = Units(self._plan.checks, self._plan.capacities, self._plan.first_units)
+        return self._units.take(index)
 
     def _order(self, index: int) -> Message:
         check = self._plan.checks[index]
@@ -388,23 +405,21 @@ class Loop:
     def _release(self, seat: _Seat, index: int) -> None:
         seat.pending.remove(index)
         seat.forget_item()
-        self._units.give_back(index)
+        if self._units is not None:
+            self._units.give_back(index)
 
     # verdicts
 
     def _settle(self, index: int, verdict: Verdict, reports: Reports = (), *, slot: str, worker: str) -> None:
         """A started check has ended: free its slot, hand out what comes next, and only then tell people."""
         if verdict.outcome.is_curable and self._schedule.has_tries_left(index):
-            tries = self._tries.add(index, verdict._replace(slot=slot, worker=worker), reports)
-            self._audience.trying_again(index, verdict, tries)
-            self._obey(self._schedule.feed(Finished(check=index, passed=False, is_curable=True, at_s=self._now_s())))
+            self._try_again(index, verdict._replace(slot=slot, worker=worker), reports)
             return
-        verdict = self._tries.joined(index, verdict, reports)
+        if self._tries is not None:
+            verdict = self._tries.joined(index, verdict, reports)
         verdict = self._record(index, verdict, slot=slot, worker=worker)
         # Of a member whose group is undecided nobody knows yet whether it counts.
-        is_held = self._groups.is_open(index) and verdict.outcome not in (Outcome.PASSED, Outcome.SKIPPED)
-        if is_held:
-            self._groups.hold(index, reports)
+        is_held = self._hold(index, verdict, reports)
         is_last_straw = not is_held and self._count_failure(verdict)
         reason = self._last_straw()
         commands = self._schedule.feed(Stop(reason=reason, at_s=self._now_s())) if is_last_straw else []
@@ -418,6 +433,16 @@ class Loop:
         self._obey(commands)
         if is_last_straw:
             self._end_running(reason)
+
+    def _try_again(self, index: int, verdict: Verdict, reports: Reports) -> None:
+        """Keep what came of a try that is not the last."""
+        if self._tries is None:
+            from pytest_paragate.run.tries import Tries
+
+            self._tries = Tries()
+        tries = self._tries.add(index, verdict, reports)
+        self._audience.trying_again(index, verdict, tries)
+        self._obey(self._schedule.feed(Finished(check=index, passed=False, is_curable=True, at_s=self._now_s())))
 
     def _count_failure(self, verdict: Verdict) -> bool:
         """Whether this failure is the one that ``--maxfail`` stops at."""
@@ -434,7 +459,7 @@ class Loop:
         is_advisory = check.advisory and not verdict.is_ok
         verdict = verdict._replace(
             advisory=is_advisory,
-            tolerated=self._groups.tolerates(index, verdict),
+            tolerated=self._groups is not None and self._groups.tolerates(index, verdict),
             waited_for=waited_for,
             slot=slot if slot is not None else verdict.slot,
             worker=worker if worker is not None else verdict.worker,
@@ -443,12 +468,19 @@ class Loop:
         return verdict
 
     def _announce(self, index: int, verdict: Verdict, reports: Reports = ()) -> None:
-        if self._groups.is_open(index) and verdict.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
-            self._groups.hold(index, reports)
-        else:
+        if not self._hold(index, verdict, reports):
             self._unreported.append((index, verdict, reports))
 
     # groups
+
+    def _hold(self, index: int, verdict: Verdict, reports: Reports) -> bool:
+        """Keep the report of a member that did not pass while it is not known whether that counts."""
+        if self._groups is None or not self._groups.is_open(index):
+            return False
+        if verdict.outcome in (Outcome.PASSED, Outcome.SKIPPED):
+            return False
+        self._groups.hold(index, reports)
+        return True
 
     def _with_decisions(self, commands: Sequence[Command]) -> list[Command]:
         """Take note of the groups that are decided, and report what was held until then; returns what else is to do.
@@ -456,7 +488,7 @@ class Loop:
         When that makes it the last failure that ``--maxfail`` allows, nothing is started after all.
         """
         left: list[Command] = [command for command in commands if not isinstance(command, Decided)]
-        if len(left) == len(commands):
+        if self._groups is None or len(left) == len(commands):
             return left
         is_last_straw = False
         for command in commands:
@@ -490,7 +522,7 @@ class Loop:
 
     def _drop(self, command: Drop) -> None:
         reports: Reports = ()
-        if command.check in self._tries:
+        if self._tries is not None and command.check in self._tries:
             # It has run: what it said then is its verdict, not that it did not get to another try.
             self._resting.pop(command.check, None)
             verdict, reports = self._tries.given_up(command.check, command.reason)
@@ -549,7 +581,8 @@ class Loop:
     def _give_back(self, seat: _Seat, indices: Sequence[int]) -> None:
         for index in indices:
             seat.pending.remove(index)
-            self._units.give_back(index)
+            if self._units is not None:
+                self._units.give_back(index)
         self._obey(self._schedule.feed(Returned(checks=tuple(indices), at_s=self._now_s())))
 
     def _tell_to_stop(self, seat: _Seat, order: verdicts.Order, *, kill: bool = False) -> None:

@@ -11,7 +11,6 @@ from pytest_paragate.judge import ending
 from pytest_paragate.model import Check
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION
-from pytest_paragate.run.tries import printed
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -127,10 +126,16 @@ def of_item(
         counts=facts.get("facts", {}),
         max_rss_kb=_largest(commands),
         exit_code=commands[-1].get("returncode") if commands else None,
-        output=printed(facts["reports"]) if ended.outcome is Outcome.CANCELLED else "",
+        output=_printed(facts["reports"]) if ended.outcome is Outcome.CANCELLED else "",
         details=facts["internal_error"] or "",
     )
     return _judged(verdict, check, commands, baselines)
+
+
+def _printed(reports: Sequence[Mapping[str, Any]]) -> str:
+    from pytest_paragate.run.tries import printed
+
+    return printed(reports)
 
 
 def of_death(
