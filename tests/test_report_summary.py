@@ -6,7 +6,7 @@ import pytest
 
 from pytest_paragate.report.summary import Line, agent_facts, lines
 from pytest_paragate.report.text import cells
-from pytest_paragate.verdict import CheckResult, GateResult, Leaked, Limit, Outcome, Verdict
+from pytest_paragate.verdict import CheckResult, GateResult, GroupVerdict, Leaked, Limit, Outcome, Verdict
 
 
 def check(nodeid: str, agent: str = "test-runner", outcome: str = "passed", **verdict: Any) -> CheckResult:
@@ -329,3 +329,67 @@ def test_more_facts_than_fit_continue_below() -> None:
         "✓ test-runner           1       1      0   1.0s  130/130 tests passed,",
         "                                                 2 minor issues, 0 leaks",
     ]
+
+
+def a_group(*members: CheckResult, met: bool, wanted: int = 1, is_excused: bool = False) -> GroupVerdict:
+    passed = sum(member.verdict.outcome is Outcome.PASSED for member in members)
+    names = tuple(member.nodeid for member in members)
+    return GroupVerdict(
+        "mirrors", "any", "cancel", met, names[:1], names, passed, wanted, len(members), 1.0, is_excused
+    )
+
+
+def test_a_group_is_one_line_and_what_it_did_not_need_is_only_counted_there() -> None:
+    members = (
+        check("conftest.py::a"),
+        check("conftest.py::b", outcome="failed", summary="exit status 1", tolerated=True),
+        check("conftest.py::c", outcome="cancelled", reason="group mirrors is met", tolerated=True),
+    )
+    result = gate(*members, groups=(a_group(*members, met=True),))
+    assert shown(result) == (
+        """
+  agent            checks  passed  other   busy  result
+! test-runner           3       1      2   3.0s  1/3 checks passed
+GROUP      mirrors         met: 1 of 3 passed, 1 needed; 1 not needed
+TOLERATED  conftest.py::b  failed: exit status 1
+speedup 1.50x: 15.0s one after another (sum of durations) → 10.0s
+gate passed with 1 tolerated failure
+"""
+    )
+
+
+def test_a_group_that_is_not_met_is_told_as_what_failed_the_gate() -> None:
+    members = (check("conftest.py::a", outcome="skipped"), check("conftest.py::b", outcome="skipped"))
+    result = gate(*members, groups=(a_group(*members, met=False),), outcome="failed", exitstatus=1)
+    assert "UNMET    group mirrors  0 of 2 passed, 1 needed" in shown(result)
+    assert "gate failed: 1 group unmet" in shown(result)
+    excused = gate(*members, groups=(a_group(*members, met=False, is_excused=True),))
+    assert "unmet" not in shown(excused)
+
+
+def test_flaky_checks_that_fail_the_gate_are_told_as_that() -> None:
+    flaky = check("conftest.py::a", flaky=True, attempts=3)
+    result = gate(flaky, outcome="failed", exitstatus=1, fails_on_flaky=True)
+    assert "FLAKY    conftest.py::a  passed on attempt 3" in shown(result)
+    assert "gate failed: 1 flaky check" in shown(result)
+
+
+def test_an_overloaded_type_is_named_beside_those_that_idle() -> None:
+    busy = [check(f"conftest.py::t{i}", duration_s=4.5) for i in range(2)]
+    idle = check("conftest.py::lint", "code-reviewer", duration_s=1.0)
+    by_type = Limit(wall_s=9.0, bound="agent", by=(), label="test-runner: t0, t1")
+    result = gate(*busy, idle, limit=by_type)
+    assert "overloaded: test-runner was busy 90% of the time on 1 slot, code-reviewer 10%" in shown(result)
+    by_chain = Limit(wall_s=9.0, bound="critical-path", by=(), label="critical path: t0 -> t1")
+    for other in (
+        gate(*busy, idle, limit=by_chain),
+        gate(*busy, idle._replace(agent="test-runner"), limit=by_type),
+        gate(
+            *busy,
+            *(idle._replace(agent=f"a{i}", verdict=busy[0].verdict._replace(duration_s=8.0)) for i in range(2)),
+            limit=by_type,
+        ),
+        gate(*busy, idle, limit=by_type, slots={"test-runner": 2}),
+        gate(check("conftest.py::one", duration_s=9.0), idle, limit=by_type),
+    ):
+        assert "overloaded" not in shown(other)
