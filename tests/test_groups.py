@@ -25,9 +25,13 @@ from pytest_paragate.schedule import (
     Finished,
     Rested,
     Retry,
+    Returned,
     Schedule,
+    Slot,
+    SlotLost,
     Start,
     State,
+    Stop,
 )
 from pytest_paragate.speedup import limit, simulate
 
@@ -380,17 +384,28 @@ class Walk:
 
 
 @settings(max_examples=200, deadline=None)
-@given(grouped_plans(), st.data())
-def test_whatever_happens_groups_are_decided_early_once_and_rightly(plan: Plan, data: st.DataObject) -> None:
+@given(grouped_plans(), st.data(), st.booleans())
+def test_whatever_happens_groups_are_decided_early_once_and_rightly(
+    plan: Plan, data: st.DataObject, with_trouble: bool
+) -> None:
     walk = Walk(plan)
     walk.feed(Begin(at_s=0.0))
     events: list[Event] = [Begin(at_s=0.0)]
+    lost = False
     while walk.running or walk.paused:
         chosen = data.draw(st.sampled_from([*walk.running, *walk.paused]))
         at_s = float(len(events))
-        if chosen in walk.paused:
+        trouble = data.draw(st.sampled_from(["none"] * 9 + ["return", "lose", "stop"])) if with_trouble else "none"
+        if trouble == "stop":
+            event: Event = Stop(reason="stopped", at_s=at_s)
+        elif trouble == "lose" and not lost:
+            lost, event = True, SlotLost(slot=Slot("three", 0), at_s=at_s)
+        elif trouble == "return" and chosen in walk.running:
+            walk.running.remove(chosen)
+            event = Returned(checks=(chosen,), at_s=at_s)
+        elif chosen in walk.paused:
             walk.paused.remove(chosen)
-            event: Event = Rested(check=chosen, at_s=at_s)
+            event = Rested(check=chosen, at_s=at_s)
         else:
             fate = "failed" if chosen in walk.cancelled else data.draw(st.sampled_from([*FATES, "failed"]))
             is_curable = fate == "failed" and chosen not in walk.cancelled

@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 
 from pytest_paragate.report.json_file import ReportError, as_data, as_text, write
-from pytest_paragate.verdict import CheckResult, GateResult, Kind, Leaked, Limit, Outcome, Verdict, WorkerRecord
+from pytest_paragate.verdict import (
+    CheckResult,
+    GateResult,
+    GroupVerdict,
+    Kind,
+    Leaked,
+    Limit,
+    Outcome,
+    Try,
+    Verdict,
+    WorkerRecord,
+)
 
 
 def item(
@@ -240,3 +251,30 @@ def test_a_full_disk_keeps_the_old_report(tmp_path: Path, monkeypatch: pytest.Mo
         write(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [found.name for found in tmp_path.iterdir()] == ["gate.json"]
+
+
+def test_groups_and_tries_are_told_and_their_texts_are_neutral() -> None:
+    tries = (
+        Try(Outcome.FAILED, "exit\x1b[31m 1", 0.1, 1.0, 1, "/log", "::error::out", "why"),
+        Try(Outcome.PASSED, "", 1.2, 0.5, 0),
+    )
+    flaky = Verdict(outcome=Outcome.PASSED, flaky=True, attempts=2, tries=tries, duration_s=0.5)
+    group = GroupVerdict("mirrors", "60%", "stop", True, ("a",), ("a", "b"), 1, 1, 2, 0.123456)
+    data = as_data(RESULT._replace(results=(item("a", flaky), item("b", RUFF)), groups=(group,)))
+    assert data["groups"] == [
+        {
+            "name": "mirrors", "wait": "60%", "rest": "stop", "met": True, "by": ["a"], "members": ["a", "b"],
+            "passed": 1, "wanted": 1, "decided_s": 0.1235,
+        }
+    ]  # fmt: skip
+    first, second = data["checks"][0]["tries"]
+    assert (first["summary"], first["output"], first["details"]) == ("exit 1", ": :error::out", "why")
+    assert (second["outcome"], second["exit_code"]) == ("passed", 0)
+    assert "tries" not in data["checks"][1]
+    assert data["agents"][0]["busy_s"] == 5.7  # all tries
+
+
+def test_a_verdict_with_tries_crosses_a_gateway_and_is_the_same() -> None:
+    tries = (Try(Outcome.CRASHED, "SIGSEGV", None, 1.0, -11), Try(Outcome.PASSED, "", 1.0, 0.5, 0))
+    verdict = RUFF._replace(tries=tries, flaky=True)
+    assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict()))) == verdict

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans import check, ordinary, plan_of, plans
+from plans import check, group, ordinary, plan_of, plans
 
 from pytest_paragate.plan import Plan
 from pytest_paragate.report import plan as report
@@ -144,6 +144,29 @@ def test_the_data_holds_every_check_and_counts_tests() -> None:
         {"one": "conftest.py::crate[core]", "other": "conftest.py::crate[redb]", "why": "both write target/"}
     ]
     assert data["kept_apart_cut"] is False
+
+
+def test_groups_are_shown_with_what_they_need_and_what_would_not_start() -> None:
+    members = [check(f"m{i}", group="g", agent="debugger", retries=i) for i in range(6)]
+    plan = plan_of(*members, check("next", needs="group:g"), check("last", after="group:g", agent="refactorer"),
+                   groups=[group("g", 2, "stop")], durations={item.name: 1.0 for item in members})  # fmt: skip
+    lines = shown(plan, 100)
+    assert "  g: 2 of 6 (m0, m1, m2, m3 and 2 more), then the others start no more" in lines
+    assert any("next" in line and line.endswith("needs group:g") for line in lines)
+    assert any("last" in line and line.endswith("after group:g") for line in lines)
+    assert any(line.split()[:4] == ["?", "~1.0s", "debugger", "m5"] for line in lines)
+    data = report.as_data(plan, simulate(plan))
+    assert data["groups"] == [
+        {
+            "name": "g", "wait": 2, "rest": "stop", "wanted": 2,
+            "members": [f"conftest.py::m{i}" for i in range(6)],
+            "needed_by": ["conftest.py::next", "conftest.py::last"],
+        }
+    ]  # fmt: skip
+    by_name = {item["name"]: item for item in data["checks"]}
+    assert (by_name["m5"]["start_s"], by_name["m5"]["slot"], by_name["m5"]["retries"]) == (None, None, 5)
+    assert by_name["next"]["needs_groups"] == ["g"]
+    assert by_name["next"]["start_s"] == 2.0
 
 
 @settings(max_examples=40, deadline=None)

@@ -254,6 +254,7 @@ def _entries(result: GateResult) -> list[_Entry]:
     excused: list[_Entry] = []
     notes: list[_Entry] = []
     held_tests: dict[Outcome, list[CheckResult]] = {}
+    in_groups = {nodeid for group in result.groups for nodeid in group.members}
     tests_shown = tests_hidden = 0
     for item in result.results:
         verdict = item.verdict
@@ -268,7 +269,7 @@ def _entries(result: GateResult) -> list[_Entry]:
             held_tests.setdefault(verdict.outcome, []).append(item)
         elif standing == "held":
             held.append(_entry(item, verdict.outcome.upper(), _said(verdict), "yellow"))
-        elif standing == "excused" and verdict.tolerated and not verdict.outcome.is_own_failure:
+        elif standing == "excused" and item.nodeid in in_groups and not verdict.outcome.is_own_failure:
             pass  # that is how its group is meant to end, and told there
         elif standing == "excused":
             label = "ADVISORY" if verdict.advisory else "TOLERATED"

@@ -159,6 +159,31 @@ def test_fail_fast_ends_what_runs_and_starts_nothing_and_everything_has_a_verdic
     assert project.processes() == {}
 
 
+AT_ONCE = (
+    PREAMBLE
+    + """
+import time
+
+@gate.check(agent="debugger")
+def slow():
+    give_up_at = time.monotonic() + 60
+    while "conftest.py::deeper" not in HERE.joinpath("output.txt").read_text():
+        assert time.monotonic() < give_up_at, "nothing was said of what is blocked while this ran"
+        time.sleep(0.02)
+
+fails = gate.command("false")
+blocked = gate.command("true", needs="fails", agent="debugger")
+deeper = gate.command("true", needs="blocked", agent="refactorer")
+"""
+)
+
+
+def test_what_is_blocked_is_reported_at_once_with_the_root_cause_while_others_still_run(project: Project) -> None:
+    run = project.write({"conftest.py": AT_ONCE}).run()
+    assert run.outcomes() == {"slow": "passed", "fails": "failed", "blocked": "blocked", "deeper": "blocked"}
+    assert run.check("deeper")["reason"] == "needs fails, which failed"
+
+
 def test_best_effort_runs_everything_and_fails_in_the_end(project: Project) -> None:
     checks = "import pytest_paragate as gate\na = gate.command('false')\nb = gate.command('true')\n"
     checks += "c = gate.command('false', advisory=True)\nd = gate.command('true', needs='c', when='always')\n"
