@@ -151,6 +151,7 @@ class Verdict(NamedTuple):
         values["outcome"] = Outcome(values["outcome"])
         values["leaked"] = tuple(Leaked(**process) for process in values["leaked"])
         values["waited_for"] = tuple(values["waited_for"])
+        values["issues"] = tuple(values["issues"])
         if values["metrics"] or values["issues"]:
             from pytest_paragate.judge.facts import Issue, Metric
 
