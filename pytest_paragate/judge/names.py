@@ -1,14 +1,15 @@
 """Which judge knows a command: by its program, through what starts it for somebody else.
 
-Imported by every worker, so it is small and imports no judge.
+It imports no judge; ``programs`` says in advance whether it is worth importing this.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from pytest_paragate.judge.programs import program
 
 # Program, or program and subcommand: judge.
 _PROGRAMS: dict[str, str] = {
@@ -113,9 +114,6 @@ _WITH_VALUE: dict[str, frozenset[str]] = {
     "cargo": frozenset(("--config", "-Z", "-C", "--color", "--manifest-path")),
 }  # fmt: skip
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_FIRST_WORDS = frozenset(
-    (*(name.partition(" ")[0] for name in _PROGRAMS), *_STARTERS, "coverage", "node", "xdist", "memray")
-)
 _DEEPEST = 8
 
 
@@ -131,6 +129,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*_PROGRAMS.values(), *_BY_NAME, *_ALSO}))
 
 
+def known_programs() -> frozenset[str]:
+    """The first words of commands that :func:`choose` looks closer at, besides those of Python itself."""
+    return frozenset((*(name.partition(" ")[0] for name in _PROGRAMS), *_STARTERS))
+
+
 def split_parse(parse: str) -> tuple[str, str]:
     """``("junit", "out.xml")`` of ``junit:out.xml``; the name is the judge's own one."""
     name, _, argument = parse.partition(":")
@@ -141,14 +144,6 @@ def split_parse(parse: str) -> tuple[str, str]:
 def takes(name: str) -> str | None:
     """What has to follow the judge's name in ``parse``: ``"path"`` or ``"pattern"``; None for nothing."""
     return _TAKES_ARGUMENT.get(name)
-
-
-def may_know(argv: Sequence[str], shell: bool) -> bool:
-    """Whether looking closer could find a judge; costs nothing for those that none knows."""
-    if shell:
-        return any(word in argv[0] for word in _FIRST_WORDS)
-    first = _program(argv[0])
-    return first in _FIRST_WORDS or first.startswith(("python", "pypy"))
 
 
 def choose(argv: Sequence[str], *, shell: bool = False, own: Mapping[str, str] | None = None) -> Choice | None:
@@ -170,7 +165,7 @@ def _choose(argv: tuple[str, ...], own: Mapping[str, str]) -> Choice | None:
     for _ in range(_DEEPEST):
         if not argv:
             return None
-        name = _program(argv[0])
+        name = program(argv[0])
         if name in own:
             return Choice(own[name], (name, *argv[1:]))
         if _PYTHON.fullmatch(name):
@@ -193,14 +188,6 @@ def _choose(argv: tuple[str, ...], own: Mapping[str, str]) -> Choice | None:
             judge = _PROGRAMS.get(name)
             return Choice(judge, (name, *argv[1:])) if judge else None
     return None
-
-
-def _program(word: str) -> str:
-    """``pytest`` of ``/usr/bin/pytest``, ``pytest.exe``, ``node_modules/.bin/eslint``, ``eslint@9``."""
-    name = os.path.basename(word.replace("\\", "/"))
-    for end in (".exe", ".cmd", ".bat", ".js", ".mjs"):
-        name = name.removesuffix(end)
-    return name.partition("@")[0] or name
 
 
 def _after_python(argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_paragate.collect import CHECK
 from pytest_paragate.declare import split_command
-from pytest_paragate.judge import names
+from pytest_paragate.judge import programs
 from pytest_paragate.judge.ending import status_text
 from pytest_paragate.keys import Surroundings, ValueRefusedError, parse_judge
 from pytest_paragate.model import DeclarationError
@@ -137,7 +137,7 @@ class CommandRunner:
     ) -> dict[str, Any] | None:
         """What a judge reads in the output of a command that ended by itself."""
         own = self._own_judges(programs=True)
-        if done.timed_out or not (parse is not None or own or names.may_know(words, shell)):
+        if done.timed_out or not (parse is not None or own or programs.may_know(words, shell)):
             return None
         from pytest_paragate.judge.run import judged
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pytest_paragate.judge import names
+from pytest_paragate.judge import programs
 from pytest_paragate.run import keeper, linux, messages, process, stack
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
 from pytest_paragate.run.journal import Journal, line_of
@@ -261,7 +261,7 @@ class Worker:
     def _judged(self, message: Message, done: process.Completed) -> Message:
         """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
         is_shell = message.get("shell", False)
-        if not (message.get("own") or message.get("parse") or names.may_know(message["argv"], is_shell)):
+        if not (message.get("own") or message.get("parse") or programs.may_know(message["argv"], is_shell)):
             return {}
         if done.timed_out or done.stopped:
             return {}

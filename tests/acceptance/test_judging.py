@@ -221,7 +221,7 @@ plain = gate.command("true")
 @gate.check(after="plain")
 def loaded():
     names = {{name.rpartition(".")[2] for name in sys.modules if name.startswith("pytest_paragate.judge.")}}
-    assert not names & {{"run", "facts", "output", "criteria", "settle", "own"}}
+    assert not names & {{"run", "facts", "output", "criteria", "settle", "own", "names"}}
 
 def pytest_unconfigure(config):
     names = [name for name in sys.modules if name.startswith("pytest_paragate.judge.")]
@@ -230,7 +230,7 @@ def pytest_unconfigure(config):
     }).run()  # fmt: skip
     assert run.status == 0, run.text
     loaded = (project.folder / "loaded.txt").read_text().split()
-    assert set(loaded) <= {"pytest_paragate.judge.ending", "pytest_paragate.judge.names"}
+    assert set(loaded) <= {"pytest_paragate.judge.ending", "pytest_paragate.judge.programs"}
 
 
 def test_a_hundred_megabytes_of_output_are_judged(project: Project) -> None:

@@ -7,7 +7,8 @@ import shlex
 import pytest
 
 from pytest_paragate.judge import run
-from pytest_paragate.judge.names import choose, may_know, names, split_parse
+from pytest_paragate.judge.names import choose, known_programs, names, split_parse
+from pytest_paragate.judge.programs import FIRST_WORDS, may_know
 
 KNOWN = {
     "pytest": "pytest", "pytest -q": "pytest", "/usr/bin/pytest": "pytest", "py.test tests": "pytest",
@@ -75,6 +76,10 @@ def test_where_output_goes_is_no_argument() -> None:
     choice = choose(["pytest -q > --co 2>&1 tests"], shell=True)
     assert choice is not None
     assert choice.argv == ("pytest", "-q", "tests")
+
+
+def test_the_short_list_of_programs_is_the_long_one() -> None:
+    assert known_programs() == FIRST_WORDS
 
 
 def test_own_judges_come_first() -> None:
