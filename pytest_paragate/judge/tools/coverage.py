@@ -10,7 +10,7 @@ import re
 from pytest_paragate.judge.facts import Facts, real
 from pytest_paragate.judge.output import Output
 
-_TOTAL = re.compile(r"\|?\s*(?:TOTAL|\*\*TOTAL\*\*)[\s|*]+(?:\d+[\s|*]+){1,6}(\d{1,3}(?:\.\d+)?)%[\s|*]*")
+_TOTAL = re.compile(r"\|?\s*(?:TOTAL|\*\*TOTAL\*\*)[\s|*]+(?:[\d,]+[\s|*]+){1,6}(\d{1,3}(?:\.\d+)?)%[\s|*]*")
 _NUMBER = re.compile(r"\d{1,3}(?:\.\d+)?")
 
 

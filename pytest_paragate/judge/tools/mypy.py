@@ -34,9 +34,10 @@ def judge(output: Output) -> Facts | None:
             is_success = True
         elif line.startswith("{"):
             _json(line, facts)
+        else:
+            _plain(line, facts)
     for line in output.stderr.lines(": error: "):
-        if (match := _PLAIN.fullmatch(line)) is not None:
-            facts.issue(match[2], severity="error", file=match[1])
+        _plain(line, facts)
     if total is None and not facts.issues and not is_success:
         return facts.unreadable("mypy printed no result")
     facts.counts_issues()
@@ -44,6 +45,12 @@ def judge(output: Output) -> Facts | None:
     facts.at_least("errors", total)
     facts.wanted = ["errors == 0"]
     return facts
+
+
+def _plain(line: str, facts: Facts) -> None:
+    """An error about a whole file."""
+    if (match := _PLAIN.fullmatch(line)) is not None:
+        facts.issue(match[2], severity="error", file=match[1])
 
 
 def _json(line: str, facts: Facts) -> None:

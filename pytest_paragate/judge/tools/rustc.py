@@ -20,6 +20,7 @@ _ABOUT = re.compile(
     r"`[^`]*` \([^()]*\) generated \d+ warnings?.*|(?:could not compile|aborting due to) .*|\d+ warnings? emitted"
     r"|(?:build|test|doctest|bench)s? failed.*|process didn't exit successfully.*|unused manifest key.*"
 )
+_NOT_COMPILED = re.compile(r"could not compile `[^`]*`.*? due to (\d+)? ?(?:previous )?errors?.*")
 _DONE = re.compile(r"\s*(?:Finished|Generated|Fixed|Fresh|Checking|Compiling) ")
 
 
@@ -38,6 +39,7 @@ def judge(output: Output) -> Facts | None:
 
 def _text(output: Output, facts: Facts) -> bool:
     is_read = False
+    said = 0
     head: tuple[Severity, str | None, str] | None = None
     at: tuple[str, int | None, int | None] | None = None
     rule: str | None = None
@@ -63,7 +65,9 @@ def _text(output: Output, facts: Facts) -> bool:
     for line in output.err.lines(*needles):
         if (match := _HEAD.fullmatch(line)) is not None:
             flush()
-            if not _ABOUT.fullmatch(match[3]):
+            if (failed := _NOT_COMPILED.fullmatch(match[3])) is not None:
+                said = max(said, whole(failed[1]) or 1)  # the same ones are told again of a crate's tests
+            elif not _ABOUT.fullmatch(match[3]):
                 head = ("error" if match[1] == "error" else "warning", match[2], match[3])
             is_read = True
         elif (match := _SHORT.fullmatch(line)) is not None:
@@ -80,6 +84,11 @@ def _text(output: Output, facts: Facts) -> bool:
         elif _DONE.match(line):
             is_read = True
     flush()
+    # A crate of which the diagnostics are missing has errors all the same.
+    missing = said - facts.counts.get("errors", 0)
+    if missing > 0:
+        facts.count("errors", missing)
+        facts.count("issues", missing)
     return is_read
 
 
