@@ -242,6 +242,7 @@ CASES: dict[str, list[Case]] = {
     "hyperfine": [
         Case("pass", "hyperfine -N --runs 5 true", {}),
         Case("fail", "hyperfine -N --runs 2 false", {}),
+        Case("ignored", "hyperfine -N -i --runs 2 false", {}),
         Case("warn", "hyperfine --runs 3 true 'sleep 0.01'", {}),
     ],
     "valgrind": [

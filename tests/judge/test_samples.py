@@ -80,6 +80,7 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "hadolint/json": ("failed", '1 issue', 1, 'Dockerfile:1:1:warning:DL3006'),
     "hadolint/pass": ("passed", '0 issues', 0, None),
     "hadolint/warn": ("passed", '1 issue', 1, 'Dockerfile:1:-:warning:DL3006'),
+    "hyperfine/ignored": ("passed", '1 benchmark run, 1 issue', 1, '-:-:-:warning:ignored-failure'),
     "hyperfine/fail": ("failed", 'exit status 1', 0, None),
     "hyperfine/pass": ("passed", '1 benchmark run', 0, None),
     "hyperfine/warn": ("passed", '2 benchmarks run', 0, None),

@@ -35,6 +35,10 @@ def judge(output: Output) -> Facts | None:
             facts.metrics[latest] = facts.metrics[latest]._replace(repeats=whole(match[1]) or 1)
     if not facts.metrics:
         return facts.unreadable("hyperfine measured nothing")
+    for _ in output.stderr.lines("Ignoring non-zero exit code"):
+        facts.issue("a command that was measured failed", rule="ignored-failure")
     facts.counts["benchmarks"] = len(facts.metrics)
     facts.summary = f"{counted(len(facts.metrics), 'benchmark')} run"
+    if facts.issues:
+        facts.summary += f", {counted(facts.counts['issues'], 'issue')}"
     return facts
