@@ -91,16 +91,15 @@ def disagreement(fact: str, sources: Sequence[_Source], results: Results, *, tol
     said: list[tuple[str, str, Number]] = []
     silent: list[str] = []
     for source in sources:
-        found = [pair for word in source.words for pair in results.meant(word).items()]
-        values = [(name, _value(verdict, source.fact)) for name, verdict in found]
-        silent += [_silence(name, source.fact, results[name]) for name, value in values if value is None]
-        known = [(name, value) for name, value in values if value is not None]
-        if source.is_sum and known:
-            names = [name for name, _ in known]
+        verdicts = {name: each for word in source.words for name, each in results.meant(word).items()}
+        values = {name: _values(each, source.fact) for name, each in verdicts.items()}
+        silent += [_silence(name, source.fact, verdicts[name]) for name, found in values.items() if not found]
+        if source.is_sum and values:
+            names = list(values)
             shown_names = " + ".join(names) if len(names) <= 3 else f"{names[0]} + {len(names) - 1} more"
-            said.append((shown_names, source.fact, sum(value for _, value in known)))
+            said.append((shown_names, source.fact, sum(number for found in values.values() for number in found)))
         else:
-            said += [(name, source.fact, value) for name, value in known]
+            said += [(name, source.fact, number) for name, found in values.items() for number in found]
     if silent:
         return "; ".join(silent)
     if len(said) < 2:
@@ -108,23 +107,24 @@ def disagreement(fact: str, sources: Sequence[_Source], results: Results, *, tol
     values_said = [value for *_, value in said]
     if max(values_said) - min(values_said) <= tolerance:
         return None
-    told = [f"{name} says {value:g} {called}" for name, called, value in said]
-    return ", ".join(told) + (f" (more than {tolerance:g} apart)" if tolerance else "")
+    told = [f"{name} says {value} {called}" for name, called, value in said]
+    return ", ".join(told) + (f" (more than {tolerance} apart)" if tolerance else "")
 
 
-def _value(verdict: Verdict, fact: str) -> Number | None:
-    """The fact in a verdict: a count, a metric's value, or one of its measures such as ``duration_s``."""
-    count = verdict.counts.get(fact)
-    if count is None:
-        metric = getattr(verdict, "metrics", {}).get(fact)
-        count = getattr(metric, "value", metric)
-    if count is None and fact in ("duration_s", "cpu_s", "max_rss_kb"):
-        count = getattr(verdict, fact)
-    return count
+def _values(verdict: Verdict, fact: str) -> list[Number]:
+    """The fact in a verdict, by the words that ``expect`` knows: a count, metrics, or a measure as ``duration_s``."""
+    from pytest_paragate.judge.criteria import OF_COMMANDS, value_of
+    from pytest_paragate.judge.facts import Facts, Metric
+
+    measures = {name: getattr(verdict, name) for name in OF_COMMANDS}
+    given = {name: Metric(float(value)) for name, value in measures.items() if value is not None}
+    facts = Facts(tool="", counts=dict(verdict.counts), metrics=dict(verdict.metrics))
+    values = [metric.value for metric in value_of(fact, facts, given)]
+    return [int(value) if value.is_integer() else value for value in values]
 
 
 def _silence(name: str, fact: str, verdict: Verdict) -> str:
-    known = [*verdict.counts, *getattr(verdict, "metrics", {})]
+    known = [*verdict.counts, *verdict.metrics]
     guess = nearest(fact, known)
     knows = f"; it knows {', '.join(known[:8])}" if known else ""
     return f"{name} says nothing about {fact}" + (f", did you mean {guess}?" if guess else knows)

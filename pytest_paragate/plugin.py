@@ -121,7 +121,10 @@ def paragate_results(request: pytest.FixtureRequest) -> Results:
 
 @pytest.fixture
 def paragate_facts(request: pytest.FixtureRequest) -> Facts:
-    """What this check has counted: ``paragate_facts["tests"] = 45``. Reports show it, ``gate.agree`` compares it."""
+    """What this check has counted or measured: ``paragate_facts["tests"] = 45``.
+
+    Reports show it, ``expect`` may speak of it, and ``gate.agree`` compares it.
+    """
     from pytest_paragate.run.facts import facts_of
 
     return facts_of(request.node)

@@ -60,7 +60,7 @@ class ItemContext:
     leaks: str
     units: Mapping[str, Sequence[int]] = field(default_factory=dict)
     commands: list[dict[str, Any]] = field(default_factory=list)
-    facts: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, int | float] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -76,7 +76,7 @@ class ItemDone:
     reports: list[dict[str, Any]] = field(default_factory=list)
     stopped: bool = False
     commands: list[dict[str, Any]] = field(default_factory=list)
-    facts: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, int | float] = field(default_factory=dict)
     leaked: list[dict[str, Any]] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     internal_error: str | None = None

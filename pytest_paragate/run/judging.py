@@ -22,6 +22,7 @@ def judged(
 ) -> Verdict:
     """``verdict`` with what was read from the output of the check's commands.
 
+    Its own ``counts`` and ``metrics`` are what a function check has told.
     Each of ``commands`` may have ``judged``, as :func:`pytest_paragate.judge.facts.to_data` gives it, and ``checked``,
     false where a function looks at the exit status itself.
     """
@@ -30,7 +31,8 @@ def judged(
         for command in commands
         if command.get("judged")
     ]
-    given = dict(_of_command(verdict))
+    own = _own(verdict)
+    given = {**dict(_of_command(verdict)), **own}
     expect = check.expect
     benchmarks = [part.facts for part in parts if any(metric.is_benchmark for metric in part.facts.metrics.values())]
     if benchmarks and baselines is not None:
@@ -46,12 +48,18 @@ def judged(
         return verdict
     metrics = {**facts.metrics, **{name: metric for name, metric in given.items() if name.startswith("regression")}}
     return verdict._replace(
-        counts=facts.counts,
-        metrics=metrics,
+        # What a function says itself it knows better than what was read from the output of its commands.
+        counts={**{name: count for name, count in facts.counts.items() if name not in own}, **verdict.counts},
+        metrics={**{name: metric for name, metric in metrics.items() if name not in own}, **verdict.metrics},
         issues=tuple(facts.issues),
         issues_cut=facts.issues_cut,
         judge=facts.tool,
     )
+
+
+def _own(verdict: Verdict) -> dict[str, Metric]:
+    """What the check has told itself, with ``paragate_facts``."""
+    return {**{name: Metric(float(count)) for name, count in verdict.counts.items()}, **verdict.metrics}
 
 
 def _of_command(verdict: Verdict) -> Iterator[tuple[str, Metric]]:

@@ -15,6 +15,7 @@ from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.baseline import Baselines
+    from pytest_paragate.judge.facts import Metric
 
 
 class Order(NamedTuple):
@@ -123,13 +124,23 @@ def of_item(
         start_s=facts["started_at"] - gate_started_at,
         duration_s=facts["duration_s"],
         cpu_s=facts["cpu_s"],
-        counts=facts.get("facts", {}),
+        counts={name: number for name, number in facts["facts"].items() if isinstance(number, int)},
+        metrics=_measured(facts["facts"]),
         max_rss_kb=_largest(commands),
         exit_code=commands[-1].get("returncode") if commands else None,
         output=_printed(facts["reports"]) if ended.outcome is Outcome.CANCELLED else "",
         details=facts["internal_error"] or "",
     )
     return _judged(verdict, check, commands, baselines)
+
+
+def _measured(facts: Mapping[str, int | float]) -> Mapping[str, Metric]:
+    measured = {name: number for name, number in facts.items() if isinstance(number, float)}
+    if not measured:
+        return {}
+    from pytest_paragate.judge.facts import Metric
+
+    return {name: Metric(number) for name, number in measured.items()}
 
 
 def _printed(reports: Sequence[Mapping[str, Any]]) -> str:

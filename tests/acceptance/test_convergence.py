@@ -94,8 +94,51 @@ def test_a_check_that_compares_knows_where_it_was_declared(project: Project) -> 
     assert f'conftest.py:{line}: "same" needs "crat", which does not exist' in run.text
 
 
-@pytest.mark.parametrize("wrong", ['["tests"] = "45"', '["tests"] = 4.5', '["tests"] = True', "[3] = 3"])
-def test_a_fact_that_is_no_whole_number_is_refused_in_the_check(project: Project, wrong: str) -> None:
+OWN_FACTS = (
+    PREAMBLE
+    + """
+import sys
+
+CODE = "import unittest\\nclass T(unittest.TestCase):\\n    def test_it(self): pass\\nunittest.main()"
+
+@gate.check(expect="seen == 1")
+def judged(paragate_run, paragate_facts):
+    result = paragate_run([sys.executable, "-c", CODE], parse="unittest")
+    paragate_facts.update(seen=1, coverage=88.5, million=1234567)
+
+@gate.check(expect="seen == 2")
+def unmet(paragate_facts):
+    paragate_facts["seen"] = 1
+
+@gate.check
+def other(paragate_facts):
+    paragate_facts.update(coverage=88.25, million=1234568)
+
+close = gate.agree("coverage", "judged", "other", tolerance=0.25)
+apart = gate.agree("coverage", "judged", "other", tolerance=0.125)
+large = gate.agree("million", "judged", "other")
+total = gate.agree("seen", "judged", {"judged": "total"})
+"""
+)
+
+
+def test_what_a_check_tells_itself_stands_beside_what_was_read_from_its_commands(
+    project: Project, workers: str
+) -> None:
+    run = project.write({"conftest.py": OWN_FACTS}).run(workers)
+    assert run.outcomes() == {
+        "judged": "passed", "unmet": "unmet", "other": "passed", "close": "passed", "apart": "failed",
+        "large": "failed", "total": "passed",
+    }  # fmt: skip
+    counts = run.check("judged")["counts"]
+    assert (counts["seen"], counts["million"], counts["tests"]) == (1, 1234567, 1)
+    assert run.check("judged")["metrics"]["coverage"]["value"] == 88.5
+    assert run.check("large")["reason"] == "judged says 1234567 million, other says 1234568 million"
+    assert run.check("apart")["reason"].endswith("88.25 coverage (more than 0.125 apart)")
+
+
+@pytest.mark.parametrize("wrong", ['["tests"] = "45"', '["tests"] = None', '["tests"] = True', "[3] = 3"])
+def test_a_fact_that_is_no_number_is_refused_in_the_check(project: Project, wrong: str) -> None:
     run = project.write(
         {"conftest.py": f"{PREAMBLE}\n@gate.check\ndef x(paragate_facts):\n    paragate_facts{wrong}\n"}
     ).run()
