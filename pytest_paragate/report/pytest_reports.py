@@ -208,7 +208,7 @@ def revived(config: pytest.Config, data: Mapping[str, Any], *, is_trusted: bool 
     report.user_properties = [(name, value) for name, value in report.user_properties]
     subtest = data.get("_subtest.context")
     if subtest is not None:  # pytest shows the representation of its values, and here that of their representation
-        report.context.kwargs.update(subtest["kwargs"])  # type: ignore[attr-defined]
+        report.context.kwargs.update(subtest["kwargs"])
     return report
 
 
