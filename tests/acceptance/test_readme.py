@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_paragate.keys import COMMAND_ONLY, UNSUPPORTED, Surroundings, parse_keys
+from pytest_paragate.keys import COMMAND_ONLY, Surroundings, parse_keys
 from pytest_paragate.verdict import Outcome
 
 from .gates import ROOT, Project
@@ -79,9 +79,6 @@ def test_the_table_of_keys_is_what_the_validator_knows(tmp_path: Path) -> None:
     assert sorted(named) == sorted(known)
     for_commands = next(words(row[0]) for row in table("key | meaning | default") if "commands only" in row[1])
     assert sorted(for_commands) == sorted(COMMAND_ONLY)
-    reserved = re.search(r"The keys (.*?) are reserved", README)
-    assert reserved is not None
-    assert sorted(words(reserved[1])) == sorted(UNSUPPORTED)
 
 
 def test_the_outcomes_named_are_the_outcomes_there_are() -> None:
