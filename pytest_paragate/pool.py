@@ -2,8 +2,9 @@
 
 - A *unit* is neighbours of one file, or all that must stay together: what has a mark ``xdist_group``, and what
   ``--dist`` says. A single slot takes everything in its order.
-- A run takes what is left of the unit that its slot had last; else the next unit that no slot has begun, the longest
-  first as far as history knows; else a part of the unit of which most is left. What must stay together is one run.
+- A run takes what is left of the unit that its slot had last; else the next unit that no slot has begun, those first
+  that history knows to be long, and the others in their order; else a part of the unit of which most is left. What must
+  stay together is one run.
 - A run is about half of a slot's share of what is left, so runs are large at first and small at the end.
 
 Pure. Taking a run costs as much as the run is long, and a logarithm of the number of units.
@@ -20,6 +21,8 @@ MAX_RUN_S = 5.0
 """No run of tests is expected to take longer than this, unless it is a single test or must stay together."""
 MAX_COMMANDS_S = 0.05
 """No run of commands is expected to take longer than this."""
+LONG_UNIT_S = 0.25
+"""No unit that is shorter than this, or than an eighth of a slot's share, is taken out of its order."""
 MIN_RUN_S = 0.02
 """A shorter run costs more to hand out than to run."""
 MAX_RUN_UNKNOWN = 250
@@ -152,9 +155,9 @@ class Pool:
         for unit in self._unqueued:
             unit.is_queued = bool(unit.checks)
             if unit.checks:
-                known = [check for check in unit.checks if self._plan.is_known[check]] if self.slots > 1 else []
-                known_s = sum(self._plan.expected_s[check] for check in known)
-                heapq.heappush(self._fresh, (-known_s, unit.checks[0], unit))
+                known_s = sum(self._plan.expected_s[check] for check in unit.checks if self._plan.is_known[check])
+                is_long = self.slots > 1 and known_s > max(LONG_UNIT_S, self.seconds / (8 * self.slots))
+                heapq.heappush(self._fresh, (-known_s if is_long else 0.0, unit.checks[0], unit))
         self._unqueued.clear()
         while self._fresh:
             unit = self._fresh[0][2]

@@ -46,6 +46,13 @@ def test_the_file_that_takes_longest_goes_first_as_far_as_history_knows() -> Non
     assert names(tests, pool.take(1)) == "quick0 quick1"
 
 
+def test_files_that_are_not_long_keep_their_order() -> None:
+    tests = files_of("a", "b", "c", each=2)
+    durations = {"a0": 0.01, "a1": 0.01, "b0": 0.02, "b1": 0.02, "c0": 0.1, "c1": 0.1}
+    pool = pool_of(tests, slots=2, durations=durations)
+    assert names(tests, pool.take(0)) == "a0 a1 b0 b1"
+
+
 def test_a_slot_stays_with_the_file_it_has_begun() -> None:
     tests = files_of("a", "b", "c", each=8)
     pool = pool_of(tests, slots=2, durations={test.name: 1.0 for test in tests})

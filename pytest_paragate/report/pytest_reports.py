@@ -206,6 +206,9 @@ def revived(config: pytest.Config, data: Mapping[str, Any], *, is_trusted: bool 
         data["longrepr"], data["sections"] = _neutral(data["longrepr"]), _neutral(data["sections"])
     report: pytest.TestReport = config.hook.pytest_report_from_serializable(config=config, data=data)
     report.user_properties = [(name, value) for name, value in report.user_properties]
+    subtest = data.get("_subtest.context")
+    if subtest is not None:  # pytest shows the representation of its values, and here that of their representation
+        report.context.kwargs.update(subtest["kwargs"])
     return report
 
 

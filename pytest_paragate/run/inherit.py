@@ -13,6 +13,7 @@ import io
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -123,19 +124,26 @@ def mute_terminal(config: pytest.Config, path: str | None = None) -> None:
 def reopen_streams(config: pytest.Config, crash_path: str) -> None:
     """Open fresh capture files, since the inherited ones share their offset.
 
-    Below them, ``crash_path`` takes what is written past pytest.
+    Below them, ``crash_path`` takes what is written past pytest. ``sys.stdout`` and ``sys.stderr`` stay the objects
+    that they were while modules were imported: some keep them, and compare.
     """
     capture = config.pluginmanager.getplugin("capturemanager")
-    if capture is not None and capture._global_capturing is not None:
-        capture._global_capturing.stop_capturing()
-        capture._global_capturing = None
+    capturing = capture._global_capturing if capture is not None else None
+    if capturing is not None:
+        capture.suspend_global_capture(in_=False)  # as it is between two items
     redirect_stderr(crash_path)
     os.dup2(2, 1)
     for descriptor in _faulthandler_descriptors(config):
         os.dup2(2, descriptor, inheritable=False)
-    if capture is not None:
-        capture.start_global_capturing()
-        capture.suspend_global_capture(in_=False)
+    if capturing is None:
+        return
+    for stream in (capturing.out, capturing.err):
+        if hasattr(stream, "targetfd_save"):  # of the kind that captures file descriptors
+            with tempfile.TemporaryFile(buffering=0) as fresh:
+                os.dup2(fresh.fileno(), stream.tmpfile.fileno(), inheritable=False)
+            os.dup2(2, stream.targetfd_save, inheritable=False)
+        elif hasattr(stream, "tmpfile"):
+            stream.snap()  # what the main process has not looked at yet is its own
 
 
 def _faulthandler_descriptors(config: pytest.Config) -> Iterable[int]:

@@ -123,6 +123,9 @@ class ItemRunner:
     # pytest's hooks
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and len(self._reports) > 1:
+            # pytest lets a test fail for its subtests where somebody asks for its letter, which no reporter does here.
+            self._config.hook.pytest_report_teststatus(report=report, config=self._config)
         self._reports.append(report)
 
     def pytest_warning_recorded(
@@ -276,7 +279,9 @@ class ItemRunner:
         if previous is None or standing == needed[: len(standing)]:
             return
         # Not the hook: its plugins have ended this item already, and would fail on what they have cleaned up.
-        call = pytest.CallInfo.from_call(lambda: state.teardown_exact(item), when="teardown")
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        with capture.item_capture("teardown", previous) if capture is not None else contextlib.nullcontext():
+            call = pytest.CallInfo.from_call(lambda: state.teardown_exact(item), when="teardown")
         if call.excinfo is not None:
             report = previous.ihook.pytest_runtest_makereport(item=previous, call=call)
             self._worker.news("late", packed(self._serialised(report)))

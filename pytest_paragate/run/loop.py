@@ -335,6 +335,7 @@ class Loop:
             self._audience.warning(messages.unpacked(news[1]))
         elif kind == "late":
             report = {**messages.unpacked(news[1]), "worker_id": worker_id}
+            self._report()  # its item's own, before it
             self._audience.late_report(report)
             problem = ending.crash_message(report)
             self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pytest_paragate.judge import programs
-from pytest_paragate.run import keeper, linux, messages, process, stack
+from pytest_paragate.run import forks, keeper, linux, messages, process, stack
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
 from pytest_paragate.run.journal import Journal, line_of
 from pytest_paragate.run.messages import LOST_CONNECTION, WORKER_VARIABLES, Message
@@ -104,6 +104,7 @@ class Worker:
         """Work until told to exit. ``boot`` makes the session for the first item, and comes back when it has ended."""
         self._run_items = run_items
         signal.signal(signal.SIGTERM, self._on_terminate)
+        forks.keep_to_this_process(signal.SIGTERM, self._on_terminate)
         self.channel.setcallback(self._receive, endmarker=None)
         if self.obey():
             boot(self)

@@ -121,7 +121,7 @@ ROWS = {
     "--log-level": Row(["--log-level=INFO", "--log-format=%(message)s"], said=["\nlog-a2"]),
     "--setup-show": Row(["--setup-show"], said=["test_b1 |     SETUP    M shared"]),
     "--durations": Row(["--durations=2", "--durations-min=0.04"], said=["slowest 2 durations", "call     test_b.py::"]),
-    "-v": Row(["-v"], said=["test_a.py::test_a1 PASSED", "[100%]"]),
+    "-v": Row(["-v"], said=["PASSED test_a.py::test_a1", "[100%]"]),
     "-q": Row(["-q"]),
     "--tb=line": Row(["--tb=line"], said=["test_a.py:9: assert 1 == 2"]),
     "--no-summary": Row(["--no-summary"], same=False),
@@ -238,7 +238,7 @@ def test_1(number):
     )
     run = project.start_pytest(*ON, "--sw", "-v").finish()
     assert run.status == 2
-    passed = set(re.findall(r"test_1\.py::test_1\[(\d)\] PASSED", run.text))
+    passed = set(re.findall(r"PASSED test_1\.py::test_1\[(\d)\]", run.text))
     first_left = min(set("012345") - passed)
     again = project.start_pytest(*ON, "--sw", "-v").finish()
     assert f"skipping {first_left} already passed items" in again.text
