@@ -152,8 +152,8 @@ class Lanes:
         heapq.heapify(lane.waiting)
         if not lane.waiting:
             lane.port = None
-        elif was_first:
-            self._line_up(lane)
+        elif was_first and lane.port is not None:
+            self._line_up(lane)  # in an open lane, the one that is being tried offers the next
         return []
 
     def forget(self, agent: str) -> list[Key]:

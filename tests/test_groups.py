@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from plans import check, group, ordinary, plan_of
 from test_schedule import Runner
 
+from pytest_paragate import lanes
 from pytest_paragate.groups import FATES, MOVES, Fate, Groups, PlannedGroup, Standing
 from pytest_paragate.model import Check, PlanError
 from pytest_paragate.plan import Plan
@@ -242,6 +243,16 @@ def test_a_dropped_member_that_waited_for_a_path_leaves_it_to_others() -> None:
     assert run.passed("holds") == ["start waits"]
 
 
+def test_a_member_is_dropped_from_a_lane_that_the_same_event_opened() -> None:
+    members = [check("a", group="g", writes=["x"], agent="debugger"), check("b", group="g", needs="first")]
+    items = [check("first", writes=["x"]), check("m", writes=["x"], agent="debugger"), *members]
+    durations = {"first": 9.0, "m": 5.0, "a": 1.0}
+    run = Runner(plan_of(*items, groups=[group("g", "all", "stop")], durations=durations))
+    assert run.begin() == ["start first"]
+    reason = "group g can no longer be met: 0 of 2 passed, 2 needed"
+    assert run.failed("first") == ["block b by first", f"drop a: {reason}", "g unmet by b", "start m"]
+
+
 def test_an_ordinary_test_in_a_group_is_not_handed_out_in_a_run() -> None:
     tests = [ordinary(f"t{i}", group="g") for i in range(3)]
     plan = plan_of(*tests, ordinary("free"), groups=[group("g", "any", "cancel")])
@@ -315,7 +326,7 @@ def grouped_plans(draw: st.DrawFn) -> Plan:
         for i in range(size):
             needs = (draw(st.sampled_from(before)),) if before and draw(st.integers(0, 3)) == 0 else ()
             keys = {"retries": draw(st.integers(0, 2)), "retry_pause_s": draw(st.sampled_from([0.0, 0.0, 1.0]))}
-            writes = ["x"] if draw(st.integers(0, 3)) == 0 else []
+            writes = ["x"] if draw(st.booleans()) else []
             agent = draw(st.sampled_from(["one", "two", "three"]))
             exclusive = draw(st.integers(0, 8)) == 0
             item = check(
@@ -384,10 +395,16 @@ class Walk:
 
 
 @settings(max_examples=200, deadline=None)
-@given(grouped_plans(), st.data(), st.booleans())
+@given(grouped_plans(), st.data(), st.booleans(), st.sampled_from([1, lanes.PATIENCE]))
 def test_whatever_happens_groups_are_decided_early_once_and_rightly(
-    plan: Plan, data: st.DataObject, with_trouble: bool
+    plan: Plan, data: st.DataObject, with_trouble: bool, patience: int
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanes, "PATIENCE", patience)
+        walk_to_the_end(plan, data, with_trouble=with_trouble)
+
+
+def walk_to_the_end(plan: Plan, data: st.DataObject, *, with_trouble: bool) -> None:
     walk = Walk(plan)
     walk.feed(Begin(at_s=0.0))
     events: list[Event] = [Begin(at_s=0.0)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import queue
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -263,3 +264,29 @@ def test_an_advisory_member_that_fails_leaves_the_gate_green_even_where_the_grou
     plan, script = group_of([1], [1], advisory=True)
     result, _, status = run(plan, script)
     assert (status, result.groups[0].met, result.groups[0].is_excused) == (0, False, True)
+
+
+def test_a_pause_between_two_tries_is_kept() -> None:
+    plan = plan_of(check("a", retries=1, retry_pause_s=0.05))
+    script = Script([0], {0: [1, 0]}, quick=False)
+    began_at = time.monotonic()
+    result, _, status = run(plan, script)
+    assert time.monotonic() - began_at >= 0.05
+    assert (status, result.verdicts[0].flaky) == (0, True)
+
+
+def test_one_that_waits_for_another_try_when_the_run_stops_has_failed() -> None:
+    plan = plan_of(check("a", retries=1, retry_pause_s=60.0), check("b", agent="c"))
+    result, _, status = run(plan, Script([0, 1], {0: [7], 1: [1]}, quick=False), maxfail=1)
+    verdict = result.verdicts[0]
+    assert status == 1
+    assert (verdict.outcome, verdict.attempts, verdict.exit_code) == (Outcome.FAILED, 1, 7)
+    assert verdict.reason == "exit status 7; not tried again: stopped after 1 failure"
+    assert (verdict.slot, verdict.worker) == ("test-runner/0", "gw0")
+
+
+def test_one_that_waits_for_another_try_when_its_group_is_met_has_failed_and_is_tolerated() -> None:
+    plan, script = group_of([1], [0], rest="stop", retries=1, retry_pause_s=60.0)
+    result, _, status = run(plan, script)
+    assert status == 0
+    assert (result.verdicts[0].outcome, result.verdicts[0].tolerated) == (Outcome.FAILED, True)

@@ -488,8 +488,10 @@ class Loop:
 
         When that makes it the last failure that ``--maxfail`` allows, nothing is started after all.
         """
+        if self._groups is None:
+            return list(commands)
         left: list[Command] = [command for command in commands if not isinstance(command, Decided)]
-        if self._groups is None or len(left) == len(commands):
+        if len(left) == len(commands):
             return left
         is_last_straw = False
         for command in commands:
