@@ -48,8 +48,9 @@ def typed(paragate_results):
 )
 
 
-def test_checks_that_contradict_each_other_fail_the_one_that_compares(project: Project, workers: str) -> None:
-    run = project.write({"conftest.py": AGREE}).run(workers)
+@pytest.mark.parametrize("where", ["--paragate-workers=fork", "--paragate-workers=popen", "--tx=2*popen"])
+def test_checks_that_contradict_each_other_fail_the_one_that_compares(project: Project, where: str) -> None:
+    run = project.write({"conftest.py": AGREE}).run(where)
     assert run.status == 1, run.text
     assert {name: outcome for name, outcome in run.outcomes().items() if outcome != "passed"} == {
         "differ": "failed", "family": "failed", "agree-tests": "failed", "release": "blocked",
