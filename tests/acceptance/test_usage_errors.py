@@ -40,10 +40,10 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         [],
         ["pyproject.toml:5: [tool.paragate.checks.x]: unknown key `need`, did you mean `needs`?"],
     ),
-    "key that does not work yet": (
-        declared('x = gate.command("true", parse="ruff")'),
+    "retries that are no number": (
+        declared('x = gate.command("true", retries="2")'),
         [],
-        ["conftest.py:3: `parse` is not supported yet", "hint: remove it"],
+        ["conftest.py:3: `retries` cannot be '2': it must be a whole number from 0 to 1000", "hint: it counts the"],
     ),
     "unit taken twice": (
         {
