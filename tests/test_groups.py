@@ -245,12 +245,14 @@ def test_a_dropped_member_that_waited_for_a_path_leaves_it_to_others() -> None:
 
 def test_a_member_is_dropped_from_a_lane_that_the_same_event_opened() -> None:
     members = [check("a", group="g", writes=["x"], agent="debugger"), check("b", group="g", needs="first")]
-    items = [check("first", writes=["x"]), check("m", writes=["x"], agent="debugger"), *members]
-    durations = {"first": 9.0, "m": 5.0, "a": 1.0}
+    others = [check(name, writes=["x"], agent="debugger") for name in ("m", "n")]
+    items = [check("first", writes=["x"]), *others, *members]
+    durations = {"first": 9.0, "m": 5.0, "a": 2.0, "n": 1.0}
     run = Runner(plan_of(*items, groups=[group("g", "all", "stop")], durations=durations))
     assert run.begin() == ["start first"]
     reason = "group g can no longer be met: 0 of 2 passed, 2 needed"
     assert run.failed("first") == ["block b by first", f"drop a: {reason}", "g unmet by b", "start m"]
+    assert run.passed("m") == ["start n"]
 
 
 def test_an_ordinary_test_in_a_group_is_not_handed_out_in_a_run() -> None:
