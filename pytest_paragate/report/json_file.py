@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "paragate/1"
 # In the head of our SARIF files: see ``report/sarif.py``.
-_SARIF_MARK = b'"properties": {\n  "producer": "pytest-paragate"'
+_SARIF_MARK = b'"properties": {"producer": "pytest-paragate"'
 _DIGITS = 4
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
