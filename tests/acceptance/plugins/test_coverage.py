@@ -66,7 +66,7 @@ def files_covered(project: Project) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("more", [(), ("--cov-branch",)], ids=["lines", "branches"])
-@pytest.mark.parametrize("slots", [("-n2",), ("--paragate-slots=test-runner=2",), ()], ids=["n", "slots", "one"])
+@pytest.mark.parametrize("slots", [("-n2",), ()], ids=["n", "one"])
 def test_percentages_are_those_of_plain_pytest(
     project: Project, workers: str, more: tuple[str, ...], slots: tuple[str, ...]
 ) -> None:

@@ -30,7 +30,7 @@ def summary(text: str) -> str:
     return match[1].strip() if match else ""
 
 
-@pytest.fixture(params=[("-n2",), ("--paragate-slots=test-runner=2",), ()], ids=["n2", "slots", "one"])
+@pytest.fixture(params=[("-n2",), ()], ids=["n2", "one"])
 def options(request: pytest.FixtureRequest, workers: str) -> tuple[str, ...]:
     return *PLUGIN, *request.param, workers
 
