@@ -18,6 +18,7 @@ import graph
 import groups
 import idle
 import measure
+import projects
 import release
 import scale
 import suites
@@ -62,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     add("release", "Four independent checks: do they start together and end with the longest?", 5)
     sub = add("tests", "Ordinary tests, beside plain pytest and pytest-xdist.", 7)
     sub.add_argument("--only", nargs="+", default=[], choices=list(suites.SUITES), help="these suites")
+    sub = add("projects", "Public projects' own tests: same outcomes, and how fast beside pytest-xdist.", 5)
+    sub.add_argument("--only", nargs="+", default=[], choices=[each.name for each in projects.PROJECTS], help="these")
+    sub.add_argument("--cache", type=Path, metavar="FOLDER", help="keep sources and environments there")
     add("scale", "Up to 100,000 tests and 32 workers: what the controller costs.", 3)
     sub = add("profile", "Where the time of many trivial commands goes.", 5)
     sub.add_argument("--count", type=int, default=1000, help="how many (default: %(default)s)")
@@ -84,6 +88,8 @@ def _run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         return release.run(folder, repeats=args.repeats, say=print)
     if args.benchmark == "tests":
         return suites.run(folder, repeats=args.repeats, only=args.only, say=print)
+    if args.benchmark == "projects":
+        return projects.run(folder, cache=args.cache, repeats=args.repeats, only=args.only, say=print)
     if args.benchmark == "scale":
         return scale.run(folder, repeats=args.repeats, say=print)
     return breakdown.run(folder, count=args.count, repeats=args.repeats, top=args.top, say=print)
