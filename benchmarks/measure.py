@@ -21,6 +21,8 @@ from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
 _STRAGGLERS_S = 5.0
+# What slows every Python program down, and few people set.
+_UNUSUAL = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ def run(launch: Launch, *, expected: Sequence[int] = (0,)) -> Sample:
     null = os.open(os.devnull, os.O_RDONLY)
     wiring = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
     environment = {**os.environ, **launch.env}
+    for name in _UNUSUAL:
+        environment.pop(name, None)
     home = os.getcwd()
     os.chdir(launch.cwd)
     before = _children_cpu_s()

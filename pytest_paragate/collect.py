@@ -56,7 +56,7 @@ class Collecting:
         self._config = config
         self._timeout_s, self._retries, self._dist = timeout_s, retries, dist
         # Where pytest-timeout is at work, it speaks first, and ends a test better than from outside.
-        self._timeout_slack_s = _SLACK_S if config.pluginmanager.hasplugin("timeout") else 0.0
+        self._timeout_slack_s = _SLACK_S if has_timeout_plugin(config) else 0.0
         self._is_lf = bool(config.getoption("lf", False))
         self._is_stepwise = bool(config.getoption("stepwise", False))
         self.sources = Sources(config, agents)
@@ -325,6 +325,11 @@ class Collecting:
         ]
         groups = tuple(group for source in self.sources for group in source.groups)
         return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared), groups=groups)
+
+
+def has_timeout_plugin(config: pytest.Config) -> bool:
+    """Whether pytest-timeout is there, found by itself or named on the command line."""
+    return any(map(config.pluginmanager.hasplugin, ("timeout", "pytest_timeout")))
 
 
 def check_of(item: pytest.Item) -> Check:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_paragate.judge.baseline import Baselines
 
 # Beyond this many checks and tests, the header's estimate is the limit instead of a replay, to cost nothing.
-_SIMULATED_CHECKS = 1000
+_SIMULATED_CHECKS = 200
 
 
 class Gate:

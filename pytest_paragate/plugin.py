@@ -75,11 +75,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if not options.is_on(config):
         options.refuse_without_gate(config)
         return
-    from pytest_paragate.collect import COLLECTING, Collecting
+    from pytest_paragate.collect import COLLECTING, Collecting, has_timeout_plugin
     from pytest_paragate.settings import settings
 
     found = settings(config)
-    if not config.pluginmanager.hasplugin("timeout"):
+    if not has_timeout_plugin(config):
         config.addinivalue_line("markers", "timeout(seconds): the gate ends this test when it takes longer")
     # Registered here to come after pytest's own last search for garbage, which a large session would slow down.
     config.add_cleanup(gc.unfreeze)

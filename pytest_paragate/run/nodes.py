@@ -125,8 +125,6 @@ class Nodes:
 
     def join(self, worker_id: str) -> dict[str, Any]:
         """The worker gets its first item: everything that plugins and we tell it before."""
-        from pytest_paragate.run import benchmarks
-
         if not self._nodes and self._implements("pytest_xdist_setupnodes"):
             self._config.hook.pytest_xdist_setupnodes(config=self._config, specs=self._manager.specs)
         workerinput = {
@@ -135,7 +133,7 @@ class Nodes:
             "testrunuid": self._uid,
             "mainargv": list(sys.argv),
             **self._private,
-            benchmarks.INPUT: benchmarks.are_measured(self._config),
+            **self._measuring(),
             "paragate_says_ready": any(map(self._implements, _READY_HOOKS)),
         }
         node = self._nodes[worker_id] = Node(self._manager, NodeGateway(worker_id), workerinput)
@@ -144,6 +142,13 @@ class Nodes:
         if self._implements("pytest_configure_node"):
             self._config.hook.pytest_configure_node(node=node)
         return node.workerinput
+
+    def _measuring(self) -> dict[str, Any]:
+        if "pytest_benchmark" not in sys.modules:
+            return {}
+        from pytest_paragate.run import benchmarks
+
+        return {benchmarks.INPUT: benchmarks.are_measured(self._config)}
 
     def ready(self, worker_id: str, info: Mapping[str, Any] | None) -> None:
         """The worker has a collected session. ``info`` describes its interpreter where that is another one."""
