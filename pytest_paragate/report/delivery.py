@@ -60,6 +60,10 @@ class Delivery:
             self._logstart(nodeid=item.nodeid, location=item.location)
         for report in made:
             self._nodes.mark(report, verdict.worker, index)
+            if "paragate_junit" in report.__dict__:
+                from pytest_paragate.run import junit
+
+                junit.write(self._config, report)
             logreport(report=report)
         if not check.is_marked:
             hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def relay(config: pytest.Config, worker: Worker) -> None:
-    """Pass on what ``log_cli`` and ``--setup-show`` show, where they are asked for."""
+    """Pass on what ``log_cli`` and ``--setup-show`` show, and what tests tell ``--junitxml``, where asked for."""
+    if getattr(config.option, "xmlpath", None):
+        from pytest_paragate.run import junit
+
+        junit.stand_in(config)
     logging = config.pluginmanager.getplugin("logging-plugin")
     if logging is not None and logging._log_cli_enabled():
         logging.log_cli_handler.stream = _Lines(worker, "log")

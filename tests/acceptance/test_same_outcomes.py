@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -30,11 +31,13 @@ class Told:
 
     def __init__(self, project: Project, *args: str) -> None:
         path = project.folder.parent / "told.json"
+        xml = project.folder.parent / "junit.xml"
         project.write({"conftest.py": RECORDER, "pytest.ini": INI})
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RECORD_TO", str(path))
-            run = project.start_pytest("-q", *args).finish()
+            run = project.start_pytest("-q", f"--junitxml={xml}", *args).finish()
         assert path.exists(), run.text
+        self.xml = ElementTree.parse(xml).getroot()
         self.text, self.folder = run.text, str(project.folder)
         self.data: dict[str, Any] = json.loads(path.read_text("utf-8"))
 
@@ -50,6 +53,15 @@ class Told:
             if key.endswith(" teardown"):
                 del texts[:-1]
         return found
+
+    def junit_cases(self) -> list[dict[str, str]]:
+        """Attributes of all different test cases in the JUnit report."""
+        cases = [{name: text for name, text in case.items() if name != "time"} for case in self.xml.iter("testcase")]
+        return sorted({str(case): case for case in cases}.values(), key=str)
+
+    def junit_properties(self) -> set[tuple[str | None, str | None]]:
+        """What is said about the suite as a whole."""
+        return {(each.get("name"), each.get("value")) for each in self.xml.iterfind("testsuite/properties/property")}
 
     def warnings(self) -> Counter[str]:
         return Counter(
@@ -102,6 +114,15 @@ def test_warnings_and_exit_status_are_the_same(runs: dict[str, Told], kind: str)
 def test_last_line_counts_the_same(runs: dict[str, Told], kind: str) -> None:
     ours, plain = (run.text.splitlines()[-1].partition(" in ")[0] for run in (runs[kind], runs["plain"]))
     assert ours == plain
+
+
+@pytest.mark.parametrize("kind", WORKER_KINDS)
+def test_junit_report_holds_what_tests_told_it(runs: dict[str, Told], kind: str) -> None:
+    ours, plain = runs[kind], runs["plain"]
+    assert ("suite", "wide") in plain.junit_properties()
+    assert ours.junit_properties() == plain.junit_properties()
+    assert any("assertions" in case for case in plain.junit_cases())
+    assert ours.junit_cases() == plain.junit_cases()
 
 
 @pytest.mark.parametrize(("kind", "args", "files"), WITH_OPTIONS.values(), ids=WITH_OPTIONS)
