@@ -72,6 +72,9 @@ class WrongCase(Exception): pass
 INI = """[pytest]
 addopts = --doctest-modules --doctest-glob=*.rst -p no:cacheprovider
 junit_family = xunit1
+filterwarnings =
+    # From Python 3.12 on; a worker has a thread of its own.
+    ignore:.*multi-threaded, use of fork:DeprecationWarning
 """
 
 FILES = {
