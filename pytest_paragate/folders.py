@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -24,9 +25,11 @@ class Folders:
         except OSError:
             self.lasting = _temporary()
         self.spool = ""
+        self._private = ""
 
     def begin_run(self) -> None:
-        """Make the run's own folder, ``spool``."""
+        """Make the run's own folders: ``spool`` for people, and one that no check cleans away with the project."""
+        self._private = str(_temporary())
         runs = self.lasting / "logs"
         try:
             runs.mkdir(exist_ok=True)
@@ -36,10 +39,10 @@ class Folders:
 
     def crash_path(self, worker: str) -> str:
         """What a worker writes past pytest."""
-        return os.path.join(self.spool, f"worker-{worker}.txt")
+        return os.path.join(self._private, f"worker-{worker}.txt")
 
     def journal_path(self, worker: str) -> str:
-        return os.path.join(self.spool, f"journal-{worker}")
+        return os.path.join(self._private, f"journal-{worker}")
 
     def for_worker(self, worker: str) -> dict[str, str]:
         """What a worker is told of them."""
@@ -51,19 +54,16 @@ class Folders:
 
     def end_run(self) -> None:
         """Leave nothing behind but what people may want to read, of this run and of the last few."""
-        run = Path(self.spool)
-        for leftover in run.glob("worker-*"):
-            if leftover.stat().st_size == 0:
-                leftover.unlink()
-        for journal in run.glob("journal-*"):
-            journal.unlink()
-        for old in sorted(run.parent.iterdir())[:-_KEPT_RUNS] if run.parent.name == "logs" else ():
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self._private, ignore_errors=True)
+        runs = Path(self.spool).parent
+        with contextlib.suppress(OSError):  # a check has removed it
+            for old in sorted(runs.iterdir())[:-_KEPT_RUNS] if runs.name == "logs" else ():
+                shutil.rmtree(old, ignore_errors=True)
 
     def abandon_run(self) -> None:
         """There was no run after all."""
-        if self.spool:
-            shutil.rmtree(self.spool, ignore_errors=True)
+        for folder in filter(None, (self.spool, self._private)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _temporary() -> Path:

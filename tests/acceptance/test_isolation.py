@@ -406,3 +406,22 @@ def test_junit_is_well_formed_and_holds_every_check(faulty: Faulty) -> None:
     names = Counter(case.get("name") for case in cases)
     assert names.keys() >= faulty.run.outcomes().keys()
     assert set(names.values()) == {1}
+
+
+def test_a_check_may_clean_the_project(project: Project, workers: str) -> None:
+    """As ``git clean -fdx`` does: the cache directory goes away under the run."""
+    conftest = """
+import pytest_paragate as gate
+
+cleaned = gate.command("rm -rf .pytest_cache", agent="debugger")
+later = gate.command("echo said afterwards; exit 3", needs=["cleaned"], shell=True, agent="refactorer")
+"""
+    tests = "import shutil\ndef test_cleans(): shutil.rmtree('.pytest_cache', True)\ndef test_fails(): assert 0\n"
+    project.write({"conftest.py": conftest, "test_a.py": tests, "test_b.py": "def test_passes(): pass\n"})
+    run = project.run(workers, "-n2")
+    assert run.status == 1
+    assert run.outcomes() == {"cleaned": "passed", "later": "failed"}
+    assert "2 failed, 3 passed" in run.text
+    assert "said afterwards" in run.text
+    assert "AssertionError" in run.text or "assert 0" in run.text
+    assert "INTERNALERROR" not in run.text
