@@ -54,9 +54,14 @@ class Folders:
 
     def end_run(self) -> None:
         """Leave nothing behind but what people may want to read, of this run and of the last few."""
+        from pytest_paragate.run.spool import remove_spare
+
         shutil.rmtree(self._private, ignore_errors=True)
         runs = Path(self.spool).parent
-        with contextlib.suppress(OSError):  # a check has removed it
+        remove_spare(self.spool)
+        with contextlib.suppress(OSError):
+            os.rmdir(self.spool)  # nothing was said
+        with contextlib.suppress(OSError):
             for old in sorted(runs.iterdir())[:-_KEPT_RUNS] if runs.name == "logs" else ():
                 shutil.rmtree(old, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from pytest_paragate.run import linux, process
 from pytest_paragate.run.excerpt import Excerpt, merge_log, read_excerpt
 from pytest_paragate.run.process import CannotStart, Completed, Stop
-from pytest_paragate.run.spool import Spool
+from pytest_paragate.run.spool import Spool, remove_spare
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands here are POSIX")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs sight of the whole process tree")
@@ -85,7 +86,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def command(tmp_path: Path) -> Iterator[Runner]:
     runner = Runner(tmp_path)
     yield runner
-    runner.spool.close()
+    remove_spare(runner.spool.folder)
     runner.stop.close()
 
 
@@ -531,7 +532,7 @@ def test_silent_commands_share_two_files_and_leave_none(command: Runner) -> None
         done = command("true")
         assert (done.stdout_path, done.stderr_path) == (None, None)
     assert len(command.spooled()) == 2
-    command.spool.close()
+    remove_spare(command.spool.folder)
     assert command.spooled() == []
 
 
@@ -543,7 +544,7 @@ def test_output_stays_under_the_commands_name(command: Runner) -> None:
     assert done.stdout_path is not None
     assert os.path.dirname(done.stdout_path) == command.spool.folder
     assert len(os.path.basename(done.stdout_path)) < 120
-    command.spool.close()
+    remove_spare(command.spool.folder)
     assert command.spooled() == ["_a_b_c_.out", "crate[memory-core]-2.err", "crate[memory-core].out"]
 
 
@@ -561,6 +562,26 @@ def test_output_survives_the_deletion_of_its_folder(command: Runner) -> None:
     done = command.shell("echo before; rm -rf spool; echo after")
     assert read(done.stdout_path) == "before\nafter\n"
     assert read(command.shell("echo next").stdout_path) == "next\n"
+
+
+def test_a_folder_that_is_removed_all_the_time_loses_no_output(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "logs"
+    spool, has_ended = Spool(folder), threading.Event()
+
+    def remove() -> None:
+        while not has_ended.is_set():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        for number in range(300):
+            files = spool.take()
+            os.write(files["out"].fd, b"said")
+            assert spool.keep(files, f"check-{number}", is_quiet=True)["out"][1] == len("said")
+    finally:
+        has_ended.set()
+        remover.join()
 
 
 def test_output_is_handed_on_while_the_command_runs(command: Runner) -> None:
@@ -655,7 +676,7 @@ def test_one_log_for_people(command: Runner, script: str, text: str | None) -> N
     done = command.shell(script)
     assert merge_log(done.stdout_path, done.stderr_path, str(log)) == (str(log) if text else None)
     assert (log.read_text() if log.exists() else None) == text
-    command.spool.close()
+    remove_spare(command.spool.folder)
     assert not command.spool.folder or command.spooled() == []
 
 

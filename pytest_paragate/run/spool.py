@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import itertools
 import os
 import re
@@ -34,7 +35,8 @@ class Spool:
     """Files in ``folder`` for the output of one command after another.
 
     Output that was written stays on disk under the command's name (``ruff.out``, ``ruff.err``, ``ruff-2.out``); files
-    that stayed empty serve the next command, so silent commands cost no files. ``close`` removes the unused ones.
+    that stayed empty serve the next command, so silent commands cost no files. Who owns the folder removes what is left
+    of them (``remove_spare``).
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -63,30 +65,33 @@ class Spool:
         targets = self._reserve(name, [stream for stream in _STREAMS if sizes[stream]])
         for stream, file in files.items():
             if stream in targets:
-                kept[stream] = (_move(file, targets[stream]), sizes[stream])
+                kept[stream] = (self._move(file, targets[stream]), sizes[stream])
             elif is_quiet:
                 self._spare[stream] = file
             else:
                 file.discard()
         return kept
 
-    def close(self) -> None:
-        for file in self._spare.values():
-            file.discard()
-        self._spare.clear()
-
     def _create(self, stream: Stream) -> SpoolFile:
-        os.makedirs(self.folder, exist_ok=True)
         while True:
-            path = os.path.join(self.folder, f"running-{os.getpid()}-{next(self._serial)}.{stream}")
+            path = os.path.join(self.folder, f"{_SPARE}{os.getpid()}-{next(self._serial)}.{stream}")
             with contextlib.suppress(FileExistsError):
-                return SpoolFile(path, _above_stdio(os.open(path, _SPOOL_FLAGS, 0o666)))
+                return SpoolFile(path, _above_stdio(self._open(path, _SPOOL_FLAGS)))
+
+    def _open(self, path: str, flags: int) -> int:
+        """Open a new file in the folder, which a check may remove at any moment."""
+        for _ in range(100):
+            try:
+                return os.open(path, flags, 0o666)
+            except FileNotFoundError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.makedirs(self.folder, exist_ok=True)
+        raise FileNotFoundError(errno.ENOENT, "the folder for outputs cannot be made", self.folder)
 
     def _reserve(self, name: str, streams: list[Stream]) -> dict[Stream, str]:
         """Names that are free and now ours: other workers use the same folder."""
         if not streams:
             return {}
-        os.makedirs(self.folder, exist_ok=True)
         stem = re.sub(r"[^\w.\[\]+=-]+", "_", name, flags=re.ASCII).lstrip(".-")[:100] or "command"
         while True:
             self._last_number[stem] += 1
@@ -95,15 +100,42 @@ class Spool:
             taken: dict[Stream, str] = {}
             with contextlib.suppress(FileExistsError):
                 for stream in streams:
-                    os.close(os.open(f"{base}.{stream}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+                    os.close(self._open(f"{base}.{stream}", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
                     taken[stream] = f"{base}.{stream}"
                 # Asked last, so that of two workers at least one sees the other's; a merged log takes its name too.
                 if not any(os.path.exists(f"{base}.{each}") for each in {*_STREAMS, "log"} - taken.keys()):
                     return taken
             for path in taken.values():
-                os.unlink(path)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+
+    def _move(self, file: SpoolFile, target: str) -> str:
+        if sys.platform == "win32":
+            os.close(file.fd)
+            try:
+                os.replace(file.path, target)
+            except OSError:  # a process that was left behind has it open
+                return file.path
+            return target
+        try:
+            os.replace(file.path, target)
+        except FileNotFoundError:  # deleted while the command ran; the descriptor still has the output
+            os.lseek(file.fd, 0, os.SEEK_SET)
+            with open(file.fd, "rb", closefd=False) as source, open(target, "wb", opener=self._open) as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
+        os.close(file.fd)
+        return target
 
 
+def remove_spare(folder: str) -> None:
+    """Remove what workers that have ended left empty in their folder."""
+    with contextlib.suppress(OSError):  # a check has removed it
+        for file in os.scandir(folder):
+            if file.name.startswith(_SPARE) and file.stat().st_size == 0:
+                os.unlink(file.path)
+
+
+_SPARE = "running-"
 _SPOOL_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -114,24 +146,6 @@ def _above_stdio(fd: int) -> int:
     higher = _above_stdio(os.dup(fd))
     os.close(fd)
     return higher
-
-
-def _move(file: SpoolFile, target: str) -> str:
-    if sys.platform == "win32":
-        os.close(file.fd)
-        try:
-            os.replace(file.path, target)
-        except OSError:  # a process that was left behind has it open
-            return file.path
-        return target
-    try:
-        os.replace(file.path, target)
-    except FileNotFoundError:  # deleted while the command ran; the descriptor still has the output
-        os.lseek(file.fd, 0, os.SEEK_SET)
-        with open(file.fd, "rb", closefd=False) as source, open(target, "wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-    os.close(file.fd)
-    return target
 
 
 class LiveOutput:

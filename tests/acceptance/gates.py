@@ -25,6 +25,8 @@ PLUGINS = ["pytest_paragate.plugin"]
 MARK_VARIABLE = "ACCEPTANCE_MARK"
 # Nothing takes this long unless it hangs, however busy the machine is.
 BOUND_S = 90.0
+# Variables by which pytest, plugins and tools work otherwise inside a test, or in CI.
+_SAYS_WHERE_WE_RUN = ("PYTEST_", "COV_", "CI", "BUILD_NUMBER", "GITHUB_", "GITLAB_", "HYPOTHESIS_", "TOX_")
 WORKER_KINDS = ["fork", "popen"]
 
 
@@ -113,7 +115,7 @@ class Project:
         return self
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_SAYS_WHERE_WE_RUN)}
         kept |= {MARK_VARIABLE: self.mark, "COLUMNS": "160", "ACCEPTANCE_RAW": os.fsdecode(b"\xff")}
         # Nothing but the plugin itself: workers on fresh interpreters start sooner, and outcomes are reproducible.
         kept |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ",".join(PLUGINS)}

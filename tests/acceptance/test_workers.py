@@ -626,3 +626,15 @@ def test_a_warning_at_import_is_told_once(project: Project, workers: str) -> Non
     assert run.status == 0
     assert run.text.count("UserWarning: seen at import") == 1
     assert run.text.count("UserWarning: seen in a test") == 1
+
+
+def test_silent_checks_leave_no_files(project: Project, workers: str) -> None:
+    says = "import pytest_paragate as gate\nsilent = gate.command('true')\nsays = gate.command('echo words')\n"
+    project.write({"conftest.py": says})
+    for _ in range(2):
+        run = project.run(workers, "-k", "silent")
+        assert run.outcomes() == {"silent": "passed"}
+    logs = project.folder / ".pytest_cache/d/paragate/logs"
+    assert list(logs.iterdir()) == []
+    project.run(workers)
+    assert [path.name for path in logs.glob("*/*")] == ["conftest.py_says.log"]
