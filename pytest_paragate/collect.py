@@ -4,8 +4,6 @@
 - Problems are told together, as one usage error, before anything runs.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile

@@ -5,8 +5,6 @@ when the gate is on. Declarations made in Python live in the namespace of the co
 module that is loaded again starts afresh and no state is shared between runs.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +86,7 @@ class Declaration:
 
 
 def command(
-    command: str | Sequence[str | os.PathLike[str]] = "", *surplus: object, **keys: Unpack[CommandKeys]
+    command: str | Sequence[str | os.PathLike[str]] = "", *surplus: object, **keys: "Unpack[CommandKeys]"
 ) -> Declaration:
     """Declare a program as a check: ``ruff = gate.command("ruff check .", agent="code-reviewer")``.
 
@@ -115,7 +113,7 @@ def declare_command(
 @overload
 def check(function: F, /) -> F: ...
 @overload
-def check(**keys: Unpack[CheckKeys]) -> Callable[[F], F]: ...
+def check(**keys: "Unpack[CheckKeys]") -> Callable[[F], F]: ...
 def check(*positional: Any, **keys: Any) -> Any:
     """Declare a function in conftest.py as a check: ``@gate.check`` or ``@gate.check(agent="debugger")``.
 
@@ -154,7 +152,7 @@ class _GroupKeys(TypedDict, total=False):
     rest: Rest | None
 
 
-def group(name: str = "", *surplus: object, **keys: Unpack[_GroupKeys]) -> GroupDeclaration:
+def group(name: str = "", *surplus: object, **keys: "Unpack[_GroupKeys]") -> "GroupDeclaration":
     """Declare a group: ``gate.group("mirrors", wait="any", rest="cancel")``; its checks say ``group="mirrors"``.
 
     Args:
@@ -290,7 +288,7 @@ def declared_in(namespace: Mapping[str, object]) -> list[Declaration]:
     return found
 
 
-def groups_in(namespace: Mapping[str, object]) -> list[GroupDeclaration]:
+def groups_in(namespace: Mapping[str, object]) -> "list[GroupDeclaration]":
     """The groups that a module's ``namespace`` declared, in their order."""
     own = namespace.get(GROUPS_KEY)
     return list(own) if isinstance(own, list) else []

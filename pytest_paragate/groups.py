@@ -12,8 +12,6 @@ Rules
 ``MOVES`` is the whole of what may happen to a group.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -66,7 +64,7 @@ class PlannedGroup(NamedTuple):
         # At best all others pass; one that is skipped instead asks for at most one less.
         return "unmet" if left - failed < wanted else "open"
 
-    def said(self, decision: Decision) -> str:
+    def said(self, decision: "Decision") -> str:
         """Why the rest of the group is not needed, in words."""
         share = f"{decision.passed} of {decision.left} passed, {decision.wanted} needed"
         return f"group {self.name} {'is met' if decision.is_met else 'can no longer be met'}: {share}"

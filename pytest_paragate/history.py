@@ -5,8 +5,6 @@
 - The file is replaced as a whole, so a reader needs no lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

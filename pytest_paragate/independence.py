@@ -9,8 +9,6 @@ certain, two patterns overlap.
 Reading beside reading is fine; reading beside writing and writing beside writing are not.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +24,7 @@ _Token = TypeVar("_Token")
 _Ranges: TypeAlias = tuple[tuple[int, int], ...]
 _Segments: TypeAlias = tuple[str | None, ...]
 """The names of a path in order, None for any number of them."""
-_FILE_NAME = re.compile(r"[^/]\.[A-Za-z][A-Za-z0-9]{0,4}$")
+_FILE_NAME = r"[^/]\.[A-Za-z][A-Za-z0-9]{0,4}$"
 _LAST_CHARACTER = 0x10FFFF
 _ANY: _Ranges = ((0, _LAST_CHARACTER),)
 
@@ -111,7 +109,7 @@ def _goes_on_below(segments: _Segments, file: _Segments) -> bool:
 
 
 def _is_file(pattern: str) -> bool:
-    return _FILE_NAME.search(pattern) is not None
+    return re.search(_FILE_NAME, pattern) is not None
 
 
 @lru_cache(maxsize=65536)

@@ -3,8 +3,6 @@
 A value is either understood or refused with what is wrong and what to write instead; no key is ever ignored.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re
@@ -22,8 +20,8 @@ MOST_RETRIES = 1000
 COMMAND_ONLY = ("cwd", "env", "shell")
 
 _UNITS_S = (3600.0, 60.0, 1.0, 0.001)
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-_AGENT = re.compile(r"\w[\w.-]*")
+_DURATION = r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+_AGENT = r"\w[\w.-]*"
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 60
@@ -77,7 +75,7 @@ def parse_duration(value: object, what: str, *, zero: bool = False) -> float:
 def _seconds(text: str) -> float | None:
     if re.fullmatch(r"-?\d+(\.\d+)?", text):
         return float(text)
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     if match is None or not text:
         return None
     return sum(float(part) * unit_s for part, unit_s in zip(match.groups(), _UNITS_S, strict=True) if part)
@@ -157,7 +155,7 @@ def check_agent_name(value: object, what: str) -> str:
     """
     if not isinstance(value, str):
         raise ValueRefusedError(f"{what} must be the name of an agent type, not {shown(value)}")
-    if not _AGENT.fullmatch(value):
+    if not re.fullmatch(_AGENT, value):
         raise ValueRefusedError(f"{what} cannot be {shown(value)}", "use letters, digits, `-`, `_` and `.`")
     return value
 

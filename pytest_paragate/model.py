@@ -6,8 +6,6 @@ every run's start, and there are dozens. Durations are seconds (``_s``), memory 
 seconds since the gate started (``at_s``).
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 
-_MAGIC = re.compile(r"[*?\[]")
+_MAGIC = frozenset("*?[")
 
 
 def normal_path(text: str, folder: str) -> str:
@@ -27,7 +26,7 @@ def normal_path(text: str, folder: str) -> str:
     if text.startswith("~"):
         raise ValueError("`~` is not expanded here, write the path in full")
     parts = text.split("/")
-    magic = next((place for place, part in enumerate(parts) if _MAGIC.search(part)), len(parts))
+    magic = next((place for place, part in enumerate(parts) if not _MAGIC.isdisjoint(part)), len(parts))
     if ".." in parts[magic:]:
         raise ValueError("`..` after a wildcard has no meaning")
     before = "/".join(parts[:magic])

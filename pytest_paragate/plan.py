@@ -8,9 +8,6 @@ order of declaration, is the one reported.
 Everything that a hundred thousand ordinary tests pass through takes linear time and shares its values.
 """
 
-from __future__ import annotations
-
-import graphlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,7 +78,7 @@ class Plan(NamedTuple):
     resources: tuple[Resource, ...]
     gives_way: Mapping[int, tuple[GiveWay, ...]] = {}
     first_units: Mapping[str, int] = {}  # by numbered resource
-    groups: tuple[PlannedGroup, ...] = ()
+    groups: tuple["PlannedGroup", ...] = ()
     group_of: Mapping[int, int] = {}  # the group of an item that is in one
     group_needs: Mapping[int, tuple[int, ...]] = {}
     group_after: Mapping[int, tuple[int, ...]] = {}
@@ -227,7 +224,7 @@ def make_plan(
 
 
 def _with_members(
-    groups: Sequence[PlannedGroup], waits_for: Mapping[int, Sequence[int]], dependents: tuple[tuple[int, ...], ...]
+    groups: "Sequence[PlannedGroup]", waits_for: Mapping[int, Sequence[int]], dependents: tuple[tuple[int, ...], ...]
 ) -> tuple[Mapping[int, Sequence[int]], tuple[tuple[int, ...], ...]]:
     """What waits for what, and what is behind what, as if who waits for a group waited for all of its members."""
     if not any(group.dependents for group in groups):
@@ -282,16 +279,20 @@ def _names_group(check: Check) -> bool:
     return any(word.startswith(GROUP_PREFIX) for word in (*check.needs, *check.after))
 
 
+def _group_names(checks: Sequence[Check], unselected: Sequence[Check], groups: Sequence[Group]) -> "GroupNames | None":
+    if not groups and all(check.group is None for check in checks) and not any(map(_names_group, checks)):
+        return None
+    from pytest_paragate.groups import GroupNames  # few plans have any
+
+    return GroupNames(groups, checks, unselected)
+
+
 class _Names:
     """Finds the items meant by the words in ``needs`` and ``after``."""
 
     def __init__(self, checks: Sequence[Check], unselected: Sequence[Check], groups: Sequence[Group]) -> None:
         self._checks = checks
-        self._groups: GroupNames | None = None
-        if groups or any(check.group is not None for check in checks) or any(map(_names_group, checks)):
-            from pytest_paragate.groups import GroupNames  # few plans have any
-
-            self._groups = GroupNames(groups, checks, unselected)
+        self._groups = _group_names(checks, unselected, groups)
         self.group_needs: dict[int, tuple[int, ...]] = {}
         self.group_after: dict[int, tuple[int, ...]] = {}
         self._all: tuple[Check, ...] = (*checks, *unselected)
@@ -317,7 +318,7 @@ class _Names:
                 found = dict.fromkeys(group for word in named for group in self._groups.resolve(i, word, key))
                 noted[i] = tuple(group for group in found if group not in self.group_needs.get(i, ()))
 
-    def planned_groups(self) -> tuple[PlannedGroup, ...]:
+    def planned_groups(self) -> "tuple[PlannedGroup, ...]":
         """The groups, once all words are resolved."""
         if self._groups is None:
             return ()
@@ -382,6 +383,10 @@ class _Names:
 
 def _topological(checks: Sequence[Check], waits_for: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
     """The items that wait or are waited for, each after what it waits for."""
+    if not waits_for:
+        return ()
+    import graphlib
+
     try:
         return tuple(graphlib.TopologicalSorter(waits_for).static_order())
     except graphlib.CycleError as error:

@@ -26,8 +26,6 @@ Rules
 ``MOVES`` is the whole of what may happen to one item. The same events always give the same commands.
 """
 
-from __future__ import annotations
-
 import enum
 import heapq
 from collections import Counter, deque
@@ -190,7 +188,7 @@ class Cancel(NamedTuple):
 class Decided(NamedTuple):
     """A group is decided."""
 
-    decision: Decision
+    decision: "Decision"
 
 
 Command: TypeAlias = Start | Block | Drop | Retry | Cancel | Decided
@@ -244,11 +242,7 @@ class Schedule:
         for named in (plan.group_needs, plan.group_after):
             for check, groups in named.items():
                 self._undecided[check] += len(groups)
-        self._groups: Groups | None = None
-        if plan.groups:
-            from pytest_paragate.groups import Groups  # few plans have any
-
-            self._groups = Groups(plan.groups, plan.group_of)
+        self._groups = _groups(plan)
         self._tries: dict[int, int] = {}  # how many failed, of items that are tried again
         self._cancelled: set[int] = set()
         self._teams = {agent: _Team(plan, count) for agent, count in plan.slots.items() if count > 0}
@@ -419,7 +413,7 @@ class Schedule:
         for check in checks:
             self._decide(check, "failed", out)
 
-    def _decide(self, check: int, fate: Fate, out: list[Command]) -> None:
+    def _decide(self, check: int, fate: "Fate", out: list[Command]) -> None:
         """Tell what waits for the item that it is decided; block what needs it in vain, and what needs that."""
         # With the group, if any, through which it came to that.
         decided: deque[tuple[int, Fate, int | None]] = deque([(check, fate, None)])
@@ -447,7 +441,7 @@ class Schedule:
             self._free(check)
         return False
 
-    def _end_group(self, decision: Decision, cause: int, out: list[Command]) -> list[tuple[int, Fate, int | None]]:
+    def _end_group(self, decision: "Decision", cause: int, out: list[Command]) -> "list[tuple[int, Fate, int | None]]":
         """Do with the rest of a decided group what it asks for, and tell what waits for it; returns what fails by that.
 
         ``cause`` is the item by which it came to the decision.
@@ -678,3 +672,11 @@ class Schedule:
         for _, check in self._exclusive:
             if check not in self._kept_apart:
                 self._note_rivals(check, [run.first for run in self._runs.values()])
+
+
+def _groups(plan: Plan) -> "Groups | None":
+    if not plan.groups:
+        return None
+    from pytest_paragate.groups import Groups  # few plans have any
+
+    return Groups(plan.groups, plan.group_of)

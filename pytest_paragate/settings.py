@@ -6,8 +6,6 @@ on one worker, ``loadgroup`` is what marks ``xdist_group`` mean anyway, and ``no
 nothing. ``each`` would run every test several times, and is refused.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -64,7 +62,7 @@ class Settings(NamedTuple):
     testrunuid: str | None = None
     streams_output: bool = False
     dist: str = "no"
-    gateways: Gateways | None = None
+    gateways: "Gateways | None" = None
 
     @property
     def known_agents(self) -> tuple[str, ...]:
@@ -172,7 +170,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
         raise OptionError("each cannot be used with --paragate, which runs a test once", where="--dist", hint=hint)
 
 
-def _gateways(config: pytest.Config, numprocesses: int | None) -> Gateways | None:
+def _gateways(config: pytest.Config, numprocesses: int | None) -> "Gateways | None":
     # A worker is given the controller's arguments; where it is reached from is not its business.
     if _is_worker(config) or config.getoption("numprocesses", None) == 0:
         return None

@@ -3,19 +3,19 @@
 A command that needs a shell is refused, never guessed at: ``ruff check > log`` would otherwise hand ruff two odd files.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-_VARIABLE = re.compile(r"\$[A-Za-z_({?@*#!$0-9-]")
+_ASSIGNMENT = r"[A-Za-z_]\w*\+?="
+_VARIABLE = r"\$[A-Za-z_({?@*#!$0-9-]"
 _USE_SHELL = "add shell=True, or quote it, or write the command as a list if it is meant literally"
 _QUOTE_SINGLY = "add shell=True, or use single quotes to mean it literally"
 _OPERATORS = {
     "|": "a pipe", ">": "a redirection", "<": "a redirection", "&": "`&`", ";": "`;`", "(": "`(`", ")": "`)`",
     "\n": "a line break", "*": "the wildcard `*`", "?": "the wildcard `?`", "`": "a backtick",
 }  # fmt: skip
+# A command without any of these means what it says.
+_SPECIAL = frozenset("'\"\\$~#=").union(_OPERATORS)
 
 
 class Refusal(NamedTuple):
@@ -27,6 +27,8 @@ class Refusal(NamedTuple):
 
 def split_words(command: str) -> tuple[tuple[str, ...], Refusal | None]:
     """The words of ``command``, or why there are none."""
+    if _SPECIAL.isdisjoint(command):
+        return tuple(filter(None, command.replace("\t", " ").split(" "))), None
     words: list[str] = []
     word: str | None = None  # None between words; "" is a word in quotes
     quote = ""
@@ -71,21 +73,21 @@ def _needs_shell(command: str, at: int, *, is_start: bool, is_first: bool) -> Re
         return Refusal(why=f"needs a shell for `{char}{char}`", hint=hint)
     if char in _OPERATORS:
         return Refusal(why=f"needs a shell for {_OPERATORS[char]}", hint=_USE_SHELL)
-    if match := _VARIABLE.match(command, at):
+    if match := re.match(_VARIABLE, command[at : at + 2]):
         what = "a command substitution" if match[0] == "$(" else "a variable"
         return Refusal(why=f"needs a shell for {what} at `{command[at : at + 12]}`", hint=_USE_SHELL)
     if is_start and char == "~":
         return Refusal(why="needs a shell for `~`", hint="write the path in full, or add shell=True")
     if is_start and char == "#":
         return Refusal(why="needs a shell for the comment after `#`", hint="remove the comment, or quote the `#`")
-    if is_start and is_first and _ASSIGNMENT.match(command, at):
+    if is_start and is_first and re.match(_ASSIGNMENT, command[at:]):
         name = command[at:].partition("=")[0].rstrip("+")
         return Refusal(why=f"needs a shell to set {name}", hint=f'use env={{"{name}": "…"}}')
     return None
 
 
 def _needs_shell_in_quotes(command: str, at: int) -> Refusal | None:
-    if command[at] == "`" or _VARIABLE.match(command, at):
+    if command[at] == "`" or re.match(_VARIABLE, command[at : at + 2]):
         what = "a backtick" if command[at] == "`" else f"a variable at `{command[at : at + 12]}`"
         return Refusal(why=f"needs a shell for {what}", hint=_QUOTE_SINGLY)
     return None

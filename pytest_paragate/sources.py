@@ -4,8 +4,6 @@ Each source is read once per run. A conftest.py is never imported here: pytest h
 What is wrong is gathered in order, so that it can be told all at once before anything runs.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import traceback
@@ -63,7 +61,7 @@ class DeclaringGate:
         """As :func:`pytest_paragate.check`."""
         return declare.declare_function(sys._getframe(1), positional, keys, namespace=self._namespace)
 
-    def group(self, *arguments: object, **keys: object) -> GroupDeclaration:
+    def group(self, *arguments: object, **keys: object) -> "GroupDeclaration":
         """As :func:`pytest_paragate.group`."""
         from pytest_paragate.grouping import declare_group
 
@@ -216,7 +214,7 @@ class Sources:
         source.problems.extend(problems)
         source.checks.append(Declared(check=check, declaration=declaration, function=function))
 
-    def _add_groups(self, source: Source, declarations: Iterable[GroupDeclaration]) -> None:
+    def _add_groups(self, source: Source, declarations: "Iterable[GroupDeclaration]") -> None:
         for declared in declarations:
             from pytest_paragate.grouping import resolve_group
 

@@ -5,8 +5,6 @@ through, by ``via=``. What belongs to the worker rather than to the way there (f
 apart: a way may lead to several workers.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

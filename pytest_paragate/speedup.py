@@ -1,7 +1,5 @@
 """How long a plan takes at least and how long it would take: limits, and the schedule replayed on a virtual clock."""
 
-from __future__ import annotations
-
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -231,7 +229,7 @@ def tune(plan: Plan) -> Plan:
     return plan if is_comparable and simulate(tuned).makespan_s > simulate(plan).makespan_s else tuned
 
 
-def _applied(plan: Plan, search: Search, kept: Sequence[int]) -> Plan:
+def _applied(plan: Plan, search: "Search", kept: Sequence[int]) -> Plan:
     """The plan with what the search found for its condensed form."""
     priority = list(plan.priority)
     for i, original in enumerate(kept):

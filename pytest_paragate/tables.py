@@ -3,8 +3,6 @@
 Problems carry the table's name; the line is found by searching the text, since TOML readers do not tell it.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Mapping
@@ -24,7 +22,7 @@ class Table(NamedTuple):
     """What was found: checks by name, groups, and problems that belong to neither."""
 
     declarations: tuple[tuple[str, Declaration], ...] = ()
-    groups: tuple[GroupDeclaration, ...] = ()
+    groups: tuple["GroupDeclaration", ...] = ()
     problems: tuple[tuple[Place, ValueRefusedError], ...] = ()
 
 

@@ -5,8 +5,6 @@ search follows the chain of items that sets the makespan and moves one of them b
 that one could not have been ready in time, a slot is kept for it. The effort is a number of replays.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -35,7 +33,7 @@ class Search:
     """
 
     def __init__(
-        self, plan: Plan, before: Simulated, simulate: Callable[[Plan], Simulated], *, good_enough_s: float
+        self, plan: Plan, before: "Simulated", simulate: "Callable[[Plan], Simulated]", *, good_enough_s: float
     ) -> None:
         self.plan, self._simulate, self._good_enough_s = plan, simulate, good_enough_s
         self.best_order = Order(plan.priority)
@@ -60,7 +58,7 @@ class Search:
         self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
         return (self._state >> 33) % below
 
-    def _replay(self, order: Order) -> Simulated:
+    def _replay(self, order: Order) -> "Simulated":
         self._replays -= 1
         ways: dict[int, list[GiveWay]] = defaultdict(list)
         for one, other in order.ways:
@@ -98,7 +96,7 @@ class Search:
             self._replays -= 1
             run = self._replay(Order(self._ends(backward)))
 
-    def _ends(self, run: Simulated) -> tuple[float, ...]:
+    def _ends(self, run: "Simulated") -> tuple[float, ...]:
         ends = [0.0] * len(self.plan.checks)
         for check, _, _, end_s in run.starts:
             ends[check] = end_s
@@ -115,7 +113,7 @@ class Search:
             elif not self._random(50):
                 run, order = self.best, self.best_order
 
-    def _changed(self, run: Simulated, order: Order) -> Order:
+    def _changed(self, run: "Simulated", order: Order) -> Order:
         if self._exclusive and not self._random(8):
             return self._drained_early(run, order, is_random=True)
         pair = self._critical_pair(run) if self._random(4) else None
@@ -134,7 +132,7 @@ class Search:
             return self._promoted(run, order, late, early)
         return Order(order.priority, order.ways | {(early, late)})
 
-    def _drained_early(self, run: Simulated, order: Order, *, is_random: bool) -> Order:
+    def _drained_early(self, run: "Simulated", order: Order, *, is_random: bool) -> Order:
         """Let exclusive items go at some time: what would still be running then gives way to them.
 
         Single steps do not lead there, as a drain pays off only once everything long has given way.
@@ -170,7 +168,7 @@ class Search:
                     left.append(before)
         return False
 
-    def _promoted(self, run: Simulated, order: Order, check: int, before: int) -> Order:
+    def _promoted(self, run: "Simulated", order: Order, check: int, before: int) -> Order:
         ranking = sorted(range(len(order.priority)), key=lambda i: (-order.priority[i], i))
         ranking.remove(check)
         ranking.insert(ranking.index(before) if before != check else 0, check)
@@ -182,7 +180,7 @@ class Search:
             priority[ranking.pop()] = 0.0
         return Order(tuple(priority), order.ways)
 
-    def _critical_pair(self, run: Simulated) -> tuple[int, int] | None:
+    def _critical_pair(self, run: "Simulated") -> tuple[int, int] | None:
         """An item of a critical chain and one that it had to wait for although it does not need it."""
         ending: dict[float, list[int]] = defaultdict(list)
         start_of: dict[int, float] = {}

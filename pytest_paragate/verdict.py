@@ -3,8 +3,6 @@
 One verdict per planned item, from a closed set of outcomes; a new outcome is a type error until every report knows it.
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -71,7 +69,7 @@ class Try(NamedTuple):
     details: str = ""
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Try:
+    def of(cls, verdict: "Verdict") -> "Try":
         return cls(
             outcome=verdict.outcome,
             summary=verdict.summary,
@@ -106,8 +104,8 @@ class Verdict(NamedTuple):
     tolerated: bool = False
     leaked: tuple[Leaked, ...] = ()
     counts: Mapping[str, int] = {}
-    metrics: Mapping[str, Metric] = {}
-    issues: tuple[Issue, ...] = ()
+    metrics: Mapping[str, "Metric"] = {}
+    issues: tuple["Issue", ...] = ()
     issues_cut: int = 0
     judge: str | None = None
     attempts: int = 1
@@ -146,7 +144,7 @@ class Verdict(NamedTuple):
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
+    def from_dict(cls, data: Mapping[str, Any]) -> "Verdict":
         values = dict(data)
         values["outcome"] = Outcome(values["outcome"])
         values["leaked"] = tuple(Leaked(**process) for process in values["leaked"])

@@ -1,7 +1,5 @@
 """From how something ended to its outcome: exit statuses, signals, time limits, pytest's phases."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -14,21 +14,19 @@ from itertools import takewhile
 
 # A string stops at a newline, so that one that is never closed swallows nothing, and at the start of another string,
 # so that a flood of openings is read once.
-_CONTROL_STRING = re.compile(
-    "(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\\\|\x9c)"
-)
-_CONTROL_SEQUENCE = re.compile("(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\\\`a-~]")
-_LINE_ERASED_FIRST = re.compile("(?:\x1b\\[[0-9;]*m)*\x1b\\[[02]?K")
+_CONTROL_STRING = "(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\\\|\x9c)"
+_CONTROL_SEQUENCE = "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\\\`a-~]"
+_LINE_ERASED_FIRST = "(?:\x1b\\[[0-9;]*m)*\x1b\\[[02]?K"
 _LINE_ERASED = "\x1b[2K"
-_UNSAFE = re.compile(
+_UNSAFE = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 without tab and newline
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
     "\u2028\u2029"  # line breaks to some readers and not to others
     "\ud800-\udfff\ufffe\uffff]"  # not characters, and not allowed in XML
 )
 # GitHub trims a line before it looks for "::"; the "##" forms are found anywhere in a line.
-_COMMAND_AT_START = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
-_COMMAND_ANYWHERE = re.compile(r"#(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
+_COMMAND_AT_START = r"(?m)^([^\S\n]*):(?=:)"
+_COMMAND_ANYWHERE = r"(?i)#(?=#(?:vso|teamcity)?\[)"
 
 
 def neutral(text: str, *, keep_newlines: bool = True) -> str:
@@ -38,16 +36,18 @@ def neutral(text: str, *, keep_newlines: bool = True) -> str:
     and bidirectional characters become escapes, lone surrogates U+FFFD, and CI workflow commands get a space inside.
     With ``keep_newlines=False`` the result is one line, with lines and tabs joined by single spaces.
     """
-    text = _CONTROL_STRING.sub("", text)
+    if text.isprintable() and text.isascii() and "::" not in text and "##" not in text:
+        return text if keep_newlines else text.strip()
+    text = re.sub(_CONTROL_STRING, "", text)
     if "\r" in text:
         text = "\n".join(map(_finally_shown, text.split("\n")))
-    text = _CONTROL_SEQUENCE.sub("", text)
-    text = _UNSAFE.sub(_visible, text)
+    text = re.sub(_CONTROL_SEQUENCE, "", text)
+    text = re.sub(_UNSAFE, _visible, text)
     if not keep_newlines:
         lines = (line.strip() for line in text.replace("\t", " ").split("\n"))
         text = " ".join(line for line in lines if line)
-    text = _COMMAND_AT_START.sub(r"\1: ", text)
-    return _COMMAND_ANYWHERE.sub("# ", text)
+    text = re.sub(_COMMAND_AT_START, r"\1: ", text)
+    return re.sub(_COMMAND_ANYWHERE, "# ", text)
 
 
 def _finally_shown(line: str) -> str:
@@ -57,9 +57,9 @@ def _finally_shown(line: str) -> str:
     """
     shown = ""
     for part in reversed(line.split("\r")):
-        plain = _CONTROL_SEQUENCE.sub("", part.rpartition(_LINE_ERASED)[2])
+        plain = re.sub(_CONTROL_SEQUENCE, "", part.rpartition(_LINE_ERASED)[2])
         shown += plain[len(shown) :]
-        if _LINE_ERASED in part or _LINE_ERASED_FIRST.match(part):
+        if _LINE_ERASED in part or re.match(_LINE_ERASED_FIRST, part):
             break
     return shown
 

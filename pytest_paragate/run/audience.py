@@ -1,7 +1,5 @@
 """What goes into the loop beside the plan, and what comes out: settings, the audience of its news, its result."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -68,5 +66,5 @@ class LoopSettings(NamedTuple):
     crash_path: Callable[[str], str]
     journal_path: Callable[[str], str]
     basetemp: Callable[[str], str]
-    nodes: Nodes
-    baselines: Callable[[], Baselines] | None = None
+    nodes: "Nodes"
+    baselines: "Callable[[], Baselines] | None" = None

@@ -97,10 +97,10 @@ class CommandRunner:
         if worker is None or context is None:
             raise CommandFailed("paragate_run works in checks and tests that run under --paragate")
         try:
-            done = worker.run_for_item(
+            done = worker.commands.run_for_item(
                 words,
                 cwd=str(self._folder / cwd) if cwd is not None else str(self._folder),
-                env={**worker.command_environment(), **variables(context.units), **(env or {})},
+                env={**variables(context.units), **(env or {})},
                 shell=shell,
                 timeout_s=timeout_s,
                 grace_s=context.grace_s,

@@ -1,7 +1,5 @@
 """What people see of a long output: its head and tail, how much is hidden, and where the whole is."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from typing import BinaryIO, NamedTuple

@@ -8,8 +8,6 @@ Every event lands in one inbox, in the order in which it became known:
 Starting a worker returns at once; messages sent before it is up are delivered when it is.
 """
 
-from __future__ import annotations
-
 import os
 import queue
 import threading
@@ -118,7 +116,7 @@ class Connected:
         self._was_fit = True
         self._fault: str | None = None
 
-    def connect(self, gateway: execnet.Gateway, task: str) -> None:
+    def connect(self, gateway: "execnet.Gateway", task: str) -> None:
         try:
             channel = gateway.remote_exec(task)
         except OSError:

@@ -9,8 +9,6 @@ Rules
   replaces the worker.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os
@@ -21,7 +19,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -50,37 +47,35 @@ WORKER = pytest.StashKey[Worker]()
 CONTEXT = pytest.StashKey["ItemContext"]()
 
 
-@dataclass(slots=True, kw_only=True)
 class ItemContext:
     """What a running check can ask for: verdicts of what it waited for, its own command settings, the ``units`` that it
-    holds by resource; and what it tells: its ``facts``."""
+    holds by resource; and what it tells: the ``commands`` that it ran, and its ``facts``."""
 
-    results: Mapping[str, Any]
-    grace_s: float
-    leaks: str
-    units: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    commands: list[dict[str, Any]] = field(default_factory=list)
-    facts: dict[str, int | float] = field(default_factory=dict)
+    def __init__(
+        self, *, results: Mapping[str, Any], grace_s: float, leaks: str, units: Mapping[str, Sequence[int]]
+    ) -> None:
+        self.results, self.grace_s, self.leaks, self.units = results, grace_s, leaks, units
+        self.commands: list[dict[str, Any]] = []
+        self.facts: dict[str, int | float] = {}
 
 
-@dataclass(kw_only=True)
 class ItemDone:
     """How one item ended. ``reports`` are pytest's, serialised; times are of the monotonic clock, in seconds.
 
     ``ended_session`` is set when the item asked for the whole session to end (``pytest.exit``, ``KeyboardInterrupt``).
     """
 
-    started_at: float
-    duration_s: float = 0.0
-    cpu_s: float = 0.0
-    reports: list[dict[str, Any]] = field(default_factory=list)
-    stopped: bool = False
-    commands: list[dict[str, Any]] = field(default_factory=list)
-    facts: dict[str, int | float] = field(default_factory=dict)
-    leaked: list[dict[str, Any]] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    internal_error: str | None = None
-    ended_session: tuple[Literal["exit", "interrupt"], str, int | None] | None = None
+    def __init__(self, *, started_at: float) -> None:
+        self.started_at = started_at
+        self.duration_s = self.cpu_s = 0.0
+        self.reports: list[dict[str, Any]] = []
+        self.stopped = False
+        self.commands: list[dict[str, Any]] = []
+        self.facts: dict[str, int | float] = {}
+        self.leaked: list[dict[str, Any]] = []
+        self.changed: list[str] = []
+        self.internal_error: str | None = None
+        self.ended_session: tuple[Literal["exit", "interrupt"], str, int | None] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -291,7 +286,7 @@ class _StandIn(pytest.Item):
     """A next item that is not known yet: a neighbour with the same parents."""
 
     @classmethod
-    def beside(cls, item: pytest.Item) -> _StandIn:
+    def beside(cls, item: pytest.Item) -> "_StandIn":
         assert item.parent is not None
         stand_in: _StandIn = cls.from_parent(item.parent, name="<next>")
         return stand_in
@@ -312,7 +307,7 @@ class _ProcessState(NamedTuple):
     children: frozenset[int]
 
     @classmethod
-    def now(cls) -> _ProcessState:
+    def now(cls) -> "_ProcessState":
         environment = dict(os.environ)
         environment.pop("PYTEST_CURRENT_TEST", None)
         return cls(

@@ -8,8 +8,6 @@ Linux has the whole care (see ``linux.Tree``). Elsewhere ``_Portable`` keeps the
 ``subprocess`` and process groups go.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import functools
@@ -25,6 +23,7 @@ from typing import NamedTuple, Protocol
 
 from pytest_paragate.run import linux
 from pytest_paragate.run.spool import LiveOutput, OnOutput, Spool, SpoolFile, Stream
+from pytest_paragate.run.stop import Stop
 
 _IS_WINDOWS = sys.platform == "win32"
 _LIVE_S = 0.1  # how often live output is looked for
@@ -69,46 +68,6 @@ class Completed(NamedTuple):
     stderr_path: str | None
     stdout_size: int
     stderr_size: int
-
-
-class Stop:
-    """Asks a running command to end, from any thread or signal handler, until ``clear``.
-
-    ``level`` is 0 (nothing asked), 1 (TERM, then KILL after the grace) or 2 (KILL now). A command is not started at
-    all while something is asked.
-    """
-
-    def __init__(self) -> None:
-        self._level = 0
-        self._read_fd, self._write_fd = os.pipe()
-        if not _IS_WINDOWS:
-            os.set_blocking(self._read_fd, False)
-            os.set_blocking(self._write_fd, False)
-
-    def request(self, *, kill: bool = False) -> None:
-        self._level = max(self._level, 2 if kill else 1)
-        if not _IS_WINDOWS:
-            with contextlib.suppress(BlockingIOError):  # full: there is enough to wake the reader
-                os.write(self._write_fd, b"!")
-
-    def clear(self) -> None:
-        self.take()
-        self._level = 0
-
-    def take(self) -> int:
-        """The level; ``fileno()`` is not readable again until the next request."""
-        if not _IS_WINDOWS:
-            with contextlib.suppress(BlockingIOError):
-                while os.read(self._read_fd, 4096):
-                    pass
-        return self._level
-
-    def fileno(self) -> int:
-        return self._read_fd
-
-    def close(self) -> None:
-        os.close(self._read_fd)
-        os.close(self._write_fd)
 
 
 class _Leader(Protocol):
@@ -466,7 +425,7 @@ def _popen(
     env: Mapping[str, str],
     shell: bool,
     files: Mapping[Stream, SpoolFile],
-) -> _PortableCommand:
+) -> "_PortableCommand":
     try:
         popen = subprocess.Popen(
             words[0] if _IS_WINDOWS and shell else words,

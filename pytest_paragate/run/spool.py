@@ -1,7 +1,5 @@
 """Where a command's output goes: two files, kept under the command's name only when something was written."""
 
-from __future__ import annotations
-
 import collections
 import contextlib
 import errno

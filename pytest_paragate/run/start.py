@@ -7,15 +7,17 @@ import contextlib
 import os
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_paragate.collect import check_of
 from pytest_paragate.run import benchmarks, inherit, messages, plugins, relay
-from pytest_paragate.run.items import ItemRunner
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import Worker, lead_own_group
+
+if TYPE_CHECKING:
+    from pytest_paragate.run.items import ItemRunner
 
 BOOTED = pytest.StashKey[Worker]()
 _WAS_DISMISSED = pytest.StashKey[bool]()
@@ -67,15 +69,17 @@ def forked(channel: Any) -> None:
         inherit.reopen_streams(session.config, setup["crash_path"])
         inherit.mute_terminal(session.config, setup["crash_path"])
         worker = Worker(channel, {**setup, "environment": environment}, order_of=order_of)
-        runner = ItemRunner(session, worker)
     except EOFError:  # there was no work for it after all
         return
-    has_joined = False
+    worker.find_parse = lambda index, nodeid: check_of(session.items[index]).parse
+    runner: ItemRunner | None = None
 
     def run_items(message: Message) -> None:
-        nonlocal has_joined
-        if not has_joined:  # until then it is a worker for commands, which have nothing to do with pytest
-            has_joined = True
+        nonlocal runner
+        if runner is None:  # until then it is a worker for commands, which have nothing to do with pytest
+            from pytest_paragate.run.items import ItemRunner
+
+            runner = ItemRunner(session, worker)
             inherit.become_worker(session.config, worker.setup["workerinput"])
             relay.relay(session.config, worker)
             if worker.setup["workerinput"]["paragate_says_ready"]:
@@ -83,7 +87,7 @@ def forked(channel: Any) -> None:
         runner.run(message)
 
     worker.serve(boot=_never, run_items=run_items)
-    if not has_joined:
+    if runner is None:
         worker.send({"say": "bye", "output": {}})
         return
     runner.finish()
@@ -130,6 +134,8 @@ def serve_session(session: pytest.Session) -> None:
     worker = config.stash[BOOTED]
     inherit.mute_terminal(config, worker.setup["crash_path"])
     from xdist.remote import getinfodict
+
+    from pytest_paragate.run.items import ItemRunner
 
     runner = ItemRunner(session, worker)
     relay.relay(config, worker)

@@ -1,7 +1,5 @@
 """From what a worker said, or how it died, to the verdict of the check that it ran."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +29,7 @@ def of_command(
     order: Order | None,
     *,
     gate_started_at: float,
-    baselines: Callable[[], Baselines] | None = None,
+    baselines: "Callable[[], Baselines] | None" = None,
 ) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
     leaked = tuple(Leaked(**leak) for leak in facts.get("leaked", ()))
@@ -68,7 +66,7 @@ def of_pass(
     cpu_s: float,
     *,
     gate_started_at: float,
-    baselines: Callable[[], Baselines] | None = None,
+    baselines: "Callable[[], Baselines] | None" = None,
 ) -> Verdict:
     """The verdict of an item that passed and left nothing else to say."""
     start_s = started_at - gate_started_at
@@ -80,7 +78,7 @@ def _judged(
     verdict: Verdict,
     check: Check,
     commands: Sequence[Mapping[str, Any]],
-    baselines: Callable[[], Baselines] | None,
+    baselines: "Callable[[], Baselines] | None",
 ) -> Verdict:
     if not check.expect and not any("judged" in command for command in commands):
         return verdict
@@ -95,7 +93,7 @@ def of_item(
     order: Order | None,
     *,
     gate_started_at: float,
-    baselines: Callable[[], Baselines] | None = None,
+    baselines: "Callable[[], Baselines] | None" = None,
 ) -> Verdict:
     """The verdict of a function check or test from pytest's reports of it."""
     commands = facts["commands"]
@@ -134,7 +132,7 @@ def of_item(
     return _judged(verdict, check, commands, baselines)
 
 
-def _measured(facts: Mapping[str, int | float]) -> Mapping[str, Metric]:
+def _measured(facts: Mapping[str, int | float]) -> "Mapping[str, Metric]":
     measured = {name: number for name, number in facts.items() if isinstance(number, float)}
     if not measured:
         return {}

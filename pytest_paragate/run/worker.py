@@ -9,20 +9,22 @@ and the process goes.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_paragate.judge import programs
-from pytest_paragate.run import forks, keeper, linux, messages, process, stack
-from pytest_paragate.run.excerpt import merge_log, read_excerpt
+from pytest_paragate.run import forks, keeper, linux, messages, stack
 from pytest_paragate.run.journal import Journal, line_of
-from pytest_paragate.run.messages import LOST_CONNECTION, WORKER_VARIABLES, Message
-from pytest_paragate.run.spool import Spool
+from pytest_paragate.run.messages import LOST_CONNECTION, Message
+from pytest_paragate.run.stop import Stop
+
+if TYPE_CHECKING:
+    from pytest_paragate.run.commands import Commands
 
 # How long news may wait in the journal before the controller is told, while there is more to do, seconds.
 _TELL_EVERY_S = 0.1
@@ -45,8 +47,7 @@ class Worker:
         self._journal = _journal(setup["journal"])
         self._told_at = 0.0
         self._has_news = False
-        self.stop = process.Stop()
-        self.spool = Spool(setup["spool"])
+        self.stop = Stop()
         # Of the main process, as it was when collection had ended; a check that changes its own changes nothing here.
         self.environment: dict[str, str] = setup["environment"]
         self.current: int | None = None
@@ -55,7 +56,7 @@ class Worker:
         self.is_run_over = False
         self.has_said_goodbye = False
         self._is_item_running = False
-        self._is_command_running = False
+        self.is_command_running = False
         self._lock = threading.RLock()
         self._told_to_stop: dict[int, bool] = {}  # index -> whether to kill at once
         self._pending: Message = {}
@@ -164,6 +165,12 @@ class Worker:
         self.note("begin", index, at)
         self._is_item_running = True
 
+    def end_stopped_item(self) -> NoReturn:
+        """Leave the running item, which was told to end."""
+        __tracebackhide__ = True
+        self._is_item_running, self.was_stopped = False, True
+        raise StopRequested("told to end")
+
     def end_item(self) -> None:
         self._is_item_running = False
         self._end()
@@ -179,33 +186,12 @@ class Worker:
         with self._lock:
             self.current = None
 
-    def command_environment(self) -> dict[str, str]:
-        """The environment for a command started by an item: as it is now, without what marks a worker."""
-        return {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
+    @functools.cached_property
+    def commands(self) -> Commands:
+        """Runs commands; imported with the first."""
+        from pytest_paragate.run.commands import Commands
 
-    def run_for_item(self, argv: Sequence[str], **settings: Any) -> process.Completed:
-        """Run a command on behalf of the running item.
-
-        Raises:
-            StopRequested: the item was told to end, and the command has been ended for that.
-            process.CannotStart: there is no such program or folder.
-        """
-        self._is_command_running = True
-        try:
-            done = process.run(
-                argv,
-                spool=self.spool,
-                stop=self.stop,
-                on_output=self.stream if self.setup["streams"] else None,
-                **settings,
-            )
-        finally:
-            self._is_command_running = False
-        self.allow(leak.pid for leak in done.leaked if not leak.killed)
-        if done.stopped:
-            self._is_item_running, self.was_stopped = False, True
-            raise StopRequested("told to end")
-        return done
+        return Commands(self)
 
     def allow(self, pids: Iterable[int]) -> None:
         """Let these processes outlive the worker; a forked one's are named to the fork server by the controller."""
@@ -230,49 +216,10 @@ class Worker:
     def _run_command(self, message: Message) -> None:
         index = message["index"]
         self._begin(index)
-        environment = self.environment
-        if "env" in message:
-            environment = {**environment, **message["env"]}
         try:
-            done = process.run(
-                message["argv"],
-                cwd=message["cwd"],
-                env=environment,
-                shell=message.get("shell", False),
-                timeout_s=message.get("timeout_s"),
-                grace_s=message["grace_s"],
-                leaks=message["leaks"],
-                spool=self.spool,
-                name=message["name"],
-                stop=self.stop,
-                on_output=self.stream if self.setup["streams"] else None,
-            )
-        except OSError as problem:  # no such program or folder, or no room for its output
-            self.news("cannot", index, str(problem))
-        else:
-            judged = self._judged(message, done)
-            if judged or done.leaked or done.stdout_path or done.stderr_path or done.timed_out or done.stopped:
-                self.allow(leak.pid for leak in done.leaked if not leak.killed)
-                self.news("command", index, {**completed_data(done), **judged, **_logged(done)})
-            else:
-                self.news("ended", index, *done[:5])
+            self.commands.run(index, message)
         finally:
             self._end()
-
-    def _judged(self, message: Message, done: process.Completed) -> Message:
-        """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
-        is_shell = message.get("shell", False)
-        if not (message.get("own") or message.get("parse") or programs.may_know(message["argv"], is_shell)):
-            return {}
-        if done.timed_out or done.stopped:
-            return {}
-        from pytest_paragate.judge.run import judged
-
-        parse = message.get("parse")
-        if message.get("own") and self.find_parse is not None:
-            parse = self.find_parse(message["index"], message["name"])
-        found = judged(message["argv"], done, cwd=message["cwd"], shell=is_shell, parse=parse)
-        return {} if found is None else {"judged": found}
 
     def _receive(self, message: Message | None) -> None:
         """Runs in the receiving thread."""
@@ -311,38 +258,12 @@ class Worker:
 
     def _on_terminate(self, signum: int, frame: object) -> None:
         __tracebackhide__ = True
-        if self._is_command_running:
+        if self.is_command_running:
             return  # it is being ended, and run_for_item raises then
         if self._is_item_running:
-            self._is_item_running, self.was_stopped = False, True
-            raise StopRequested("told to end")
+            self.end_stopped_item()
         if not self._told_to_stop:
             os._exit(128 + signum)
-
-
-def completed_data(done: process.Completed) -> Message:
-    """A finished command as builtin types, without what it seldom has."""
-    data: Message = {
-        "returncode": done.returncode,
-        "started_at": done.started_at,
-        "duration_s": done.duration_s,
-        "cpu_s": done.cpu_s,
-        "max_rss_kb": done.max_rss_kb,
-    }
-    if done.timed_out or done.stopped:
-        data |= {"timed_out": done.timed_out, "stopped": done.stopped}
-    if done.leaked:
-        data["leaked"] = [leaked._asdict() for leaked in done.leaked]
-    return data
-
-
-def _logged(done: process.Completed) -> Message:
-    """One log for people, and its head and tail."""
-    source = done.stdout_path or done.stderr_path
-    if source is None:
-        return {}
-    path = merge_log(done.stdout_path, done.stderr_path, os.path.splitext(source)[0] + ".log")
-    return {"log": path, "output": read_excerpt(path).text if path else ""}
 
 
 def _journal(path: str | None) -> Journal | None:

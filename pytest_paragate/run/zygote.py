@@ -21,7 +21,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_paragate.run import linux, stack
+from pytest_paragate.collect import collected
+from pytest_paragate.run import journal, linux, stack
 
 if TYPE_CHECKING:
     import pytest
@@ -41,10 +42,16 @@ def start_for(session: pytest.Session) -> Zygote:
 
         serve_forked(session, worker, read_fd, write_fd)
 
-    def prepare() -> None:
+    are_commands = {check.command is not None for check in collected(session).selected}
 
+    def prepare() -> None:
         import pytest_paragate.run.pipe_io
-        import pytest_paragate.run.start  # noqa: F401
+        import pytest_paragate.run.start
+
+        if True in are_commands:
+            import pytest_paragate.run.commands
+        if False in are_commands:
+            import pytest_paragate.run.items  # noqa: F401
 
     return Zygote(become_worker, prepare)
 
@@ -150,6 +157,7 @@ class _Server:
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, signal.SIG_IGN)
         linux.become_subreaper()
+        journal.make_room()
         with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), 0)
         prepare()

@@ -1,0 +1,122 @@
+"""Runs commands in a worker: those that are checks, and those that an item asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_paragate.judge import programs
+from pytest_paragate.run import process
+from pytest_paragate.run.excerpt import merge_log, read_excerpt
+from pytest_paragate.run.messages import WORKER_VARIABLES, Message
+from pytest_paragate.run.spool import Spool
+
+if TYPE_CHECKING:
+    from pytest_paragate.run.process import Completed
+    from pytest_paragate.run.worker import Worker
+
+
+class Commands:
+    """Runs commands for one worker, one at a time, and tells what came of those that are checks."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._spool = Spool(worker.setup["spool"])
+        self._on_output = worker.stream if worker.setup["streams"] else None
+
+    def run(self, index: int, message: Message) -> None:
+        """Run a command check and tell how it ended."""
+        worker, environment = self._worker, self._worker.environment
+        if "env" in message:
+            environment = {**environment, **message["env"]}
+        try:
+            done = process.run(
+                message["argv"],
+                cwd=message["cwd"],
+                env=environment,
+                shell=message.get("shell", False),
+                timeout_s=message.get("timeout_s"),
+                grace_s=message["grace_s"],
+                leaks=message["leaks"],
+                spool=self._spool,
+                name=message["name"],
+                stop=worker.stop,
+                on_output=self._on_output,
+            )
+        except OSError as problem:  # no such program or folder, or no room for its output
+            worker.news("cannot", index, str(problem))
+            return
+        judged = self._judged(message, done)
+        if judged or done.leaked or done.stdout_path or done.stderr_path or done.timed_out or done.stopped:
+            worker.allow(leak.pid for leak in done.leaked if not leak.killed)
+            worker.news("command", index, {**_completed(done), **judged, **_logged(done)})
+        else:
+            worker.news("ended", index, *done[:5])
+
+    def run_for_item(self, argv: Sequence[str], *, env: Mapping[str, str], **settings: Any) -> Completed:
+        """Run a command on behalf of the running item. ``env`` goes over what is there now.
+
+        Raises:
+            StopRequested: the item was told to end, and the command has been ended for that.
+            process.CannotStart: there is no such program or folder.
+        """
+        worker = self._worker
+        # Without what marks a worker.
+        inherited = {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
+        worker.is_command_running = True
+        try:
+            done = process.run(
+                argv,
+                env={**inherited, **env},
+                spool=self._spool,
+                stop=worker.stop,
+                on_output=self._on_output,
+                **settings,
+            )
+        finally:
+            worker.is_command_running = False
+        worker.allow(leak.pid for leak in done.leaked if not leak.killed)
+        if done.stopped:
+            worker.end_stopped_item()
+        return done
+
+    def _judged(self, message: Message, done: Completed) -> Message:
+        """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
+        is_shell = message.get("shell", False)
+        if not (message.get("own") or message.get("parse") or programs.may_know(message["argv"], is_shell)):
+            return {}
+        if done.timed_out or done.stopped:
+            return {}
+        from pytest_paragate.judge.run import judged
+
+        parse = message.get("parse")
+        if message.get("own") and self._worker.find_parse is not None:
+            parse = self._worker.find_parse(message["index"], message["name"])
+        found = judged(message["argv"], done, cwd=message["cwd"], shell=is_shell, parse=parse)
+        return {} if found is None else {"judged": found}
+
+
+def _completed(done: Completed) -> Message:
+    """A finished command as builtin types, without what it seldom has."""
+    data: Message = {
+        "returncode": done.returncode,
+        "started_at": done.started_at,
+        "duration_s": done.duration_s,
+        "cpu_s": done.cpu_s,
+        "max_rss_kb": done.max_rss_kb,
+    }
+    if done.timed_out or done.stopped:
+        data |= {"timed_out": done.timed_out, "stopped": done.stopped}
+    if done.leaked:
+        data["leaked"] = [leaked._asdict() for leaked in done.leaked]
+    return data
+
+
+def _logged(done: Completed) -> Message:
+    """One log for people, and its head and tail."""
+    source = done.stdout_path or done.stderr_path
+    if source is None:
+        return {}
+    path = merge_log(done.stdout_path, done.stderr_path, os.path.splitext(source)[0] + ".log")
+    return {"log": path, "output": read_excerpt(path).text if path else ""}
