@@ -57,7 +57,9 @@ WAYS = {
     "security, or true": Way("bandit-fail -r . || true", "unmet", "bandit says 4 issues"),
     "compiler errors, or true": Way("cargo-broken build || true", "unmet", "rustc says 1 issue"),
     # the tool was not there, or did not get to its end
-    "tool missing under a shell": Way("no-such-tool; PATH=/nowhere mypy src; true", "unreadable", "the shell did not find mypy"),
+    "tool missing under a shell": Way(
+        "no-such-tool; PATH=/nowhere mypy src; true", "unreadable", "the shell did not find mypy"
+    ),
     "output cut": Way(f"{PYTEST} good | head -c 5", "unreadable", "pytest printed no summary"),
     "output thrown away": Way(f"{PYTEST} good > /dev/null", "unreadable", "pytest printed no summary"),
     "exit inside a test": Way(f"{PYTEST} leaves", "unreadable", "pytest printed no summary"),
