@@ -314,13 +314,10 @@ class Collecting:
         selected = tuple(check_of(item) for item in items)
         chosen = {check.nodeid for check in selected}
         others = [check_of(item) for item in self._all if item.nodeid not in chosen]
-        families = {(_file_of(check), check.family) for check in (*selected, *others)}
-        declared = [
-            each.check
-            for source in self.sources
-            for each in source.checks
-            if (_file_of(each.check), each.check.family) not in families
-        ]
+        declared = [each.check for source in self.sources for each in source.checks if each.check.nodeid not in chosen]
+        if declared:
+            families = {(_file_of(check), check.family) for check in (*selected, *others)}
+            declared = [check for check in declared if (_file_of(check), check.family) not in families]
         groups = tuple(group for source in self.sources for group in source.groups)
         return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared), groups=groups)
 

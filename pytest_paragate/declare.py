@@ -5,6 +5,7 @@ when the gate is on. Declarations made in Python live in the namespace of the co
 module that is loaded again starts afresh and no state is shared between runs.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -268,24 +269,28 @@ def _need_judge(fields: Mapping[str, Any], wrong: dict[str, ValueRefusedError], 
 
 def relative_place(place: Place, root: str) -> Place:
     """``place`` as node ids spell it: relative to ``root`` and POSIX, absolute when it is elsewhere."""
+    file = _relative_file(place.file, root)
+    return place if file is None else Place(file=file, line=place.line)
+
+
+@functools.lru_cache(maxsize=256)
+def _relative_file(file: str, root: str) -> str | None:
     try:
-        relative = os.path.relpath(place.file, root)
+        relative = os.path.relpath(file, root)
     except ValueError:
-        return place
-    if relative.split(os.sep)[0] == os.pardir:
-        return place
-    return Place(file=relative.replace(os.sep, "/"), line=place.line)
+        return None
+    return None if relative.split(os.sep)[0] == os.pardir else relative.replace(os.sep, "/")
 
 
 def declared_in(namespace: Mapping[str, object]) -> list[Declaration]:
     """The declarations that a module's ``namespace`` made, in their order, then those that it imported ready made."""
     own = namespace.get(NAMESPACE_KEY)
-    found: list[Declaration] = list(own) if isinstance(own, list) else []
+    found: dict[int, Declaration] = {id(each): each for each in own} if isinstance(own, list) else {}
     for value in list(namespace.values()):
         declared = declaration_of(value)
-        if declared is not None and declared not in found and os.path.basename(declared.home) != "conftest.py":
-            found.append(declared)
-    return found
+        if declared is not None and id(declared) not in found and os.path.basename(declared.home) != "conftest.py":
+            found[id(declared)] = declared
+    return list(found.values())
 
 
 def groups_in(namespace: Mapping[str, object]) -> "list[GroupDeclaration]":

@@ -100,6 +100,14 @@ class Gate:
 
     def run(self) -> GateResult:
         """Run the plan; never raises for anything that a check does."""
+        launcher = self._launcher()
+        try:
+            return self._run(launcher)
+        finally:
+            # Processes take their time to go, and there was something to be done meanwhile.
+            launcher.close()
+
+    def _run(self, launcher: Launcher) -> GateResult:
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
         self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
         nodes = self._nodes()
@@ -107,7 +115,7 @@ class Gate:
         loop = Loop(
             self.plan,
             Schedule(self.plan),
-            self._launcher(),
+            launcher,
             self._inbox,
             audience,
             LoopSettings(

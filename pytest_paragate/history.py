@@ -60,6 +60,8 @@ class History:
         self._lock = Path(folder) / "durations.lock"
         self._patience_s = patience_s
         self.warnings: list[str] = []
+        # What was read last, and of which version of the file.
+        self._read: tuple[tuple[int, int, int], _State] | None = None
 
     def durations(self) -> dict[str, float]:
         """What each node id is expected to take, in seconds; recent runs weigh more."""
@@ -92,6 +94,9 @@ class History:
 
     def _load(self) -> _State:
         try:
+            version = _version(self._file)
+            if self._read is not None and self._read[0] == version:
+                return self._read[1]
             state, bad = _parsed(_content(self._file))
         except FileNotFoundError:
             return _State(0.0, {})
@@ -104,6 +109,7 @@ class History:
         else:
             if bad:
                 self._warn(f"{bad} impossible entries in {self._file} were not used")
+            self._read = version, state
             return state
         return _State(0.0, {})
 
@@ -119,6 +125,12 @@ def _is_sound(nodeid: object, value: object) -> bool:
         and type(value) in _NUMBERS  # not isinstance: a bool is no duration
         and 0 <= value <= MAX_DURATION_S  # type: ignore[operator]  # false for NaN
     )
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    """What differs when another run has put a file in place of this one."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _content(path: Path) -> bytes:

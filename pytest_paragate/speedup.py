@@ -207,6 +207,8 @@ def tune(plan: Plan) -> Plan:
     A few rules are replayed, then a deterministic local search moves items along the critical chain forward. The effort
     is bounded by a number of replays that depends on the plan alone.
     """
+    if sum(plan.expected_s) < MIN_TUNED_S or plan.is_pooled.count(False) > MAX_TUNED_ITEMS:
+        return plan
     small, kept = _condensed(plan)
     known = sum(plan.is_known[i] for i in kept)
     if len(kept) > MAX_TUNED_ITEMS or 2 * known < len(kept):

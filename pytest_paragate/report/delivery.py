@@ -41,6 +41,8 @@ class Delivery:
         self._partial: dict[tuple[int, str], bytes] = {}
         # Lines of checks that were told together: each write to the terminal is a system call.
         self._lines: list[str] = []
+        self._width = 80
+        self._is_unicode = can_show_unicode(sys.stdout)
 
     def begun(self) -> None:
         if self._terminal is not None:
@@ -101,7 +103,9 @@ class Delivery:
     def _print_line(self, check: Check, verdict: Verdict, reports: Sequence[pytest.TestReport]) -> None:
         if not self._prints_lines:
             return
-        line = plain.ended(check, verdict, width=self._terminal._tw.fullwidth, is_unicode=can_show_unicode(sys.stdout))
+        if not self._lines:  # asking takes a system call
+            self._width = self._terminal._tw.fullwidth
+        line = plain.ended(check, verdict, width=self._width, is_unicode=self._is_unicode)
         markup = {line.markup: True} if line.markup else {}
         self._lines.append(self._terminal._tw.markup(line.text, **markup))
         # pytest counts as progress what it printed a letter for.
@@ -111,9 +115,7 @@ class Delivery:
         if not self._prints_lines:
             return
         check = self._plan.checks[index]
-        line = plain.failed_try(
-            check, verdict, tries, width=self._terminal._tw.fullwidth, is_unicode=can_show_unicode(sys.stdout)
-        )
+        line = plain.failed_try(check, verdict, tries, width=self._terminal._tw.fullwidth, is_unicode=self._is_unicode)
         self._lines.append(self._terminal._tw.markup(line.text, yellow=True))
 
     def told(self) -> None:

@@ -5,7 +5,6 @@ One report of each check carries its verdict (attribute ``paragate``); reporters
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -81,8 +80,8 @@ def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest
     """Reports of an item that never went through pytest's phases: a command, or anything that was not started."""
     call = _report(item, check, verdict)
     # pytest's reporters take an item for finished with its last phase.
-    finished = copy.copy(call)
-    finished.__dict__.update(when="teardown", outcome="passed", longrepr=None, sections=[], duration=0)
+    ending: dict[str, Any] = {"when": "teardown", "outcome": "passed", "longrepr": None, "sections": [], "duration": 0}
+    finished = _with_facts({**call.__dict__, **ending})
     finished.__dict__.pop("paragate", None)
     return [call, finished]
 
@@ -94,21 +93,19 @@ def of_pass(item: pytest.Item, check: Check, verdict: Verdict, times: Sequence[f
     reports = []
     for phase, when in enumerate(_PHASES):
         duration, start, stop = times[3 * phase : 3 * phase + 3]
-        report = object.__new__(pytest.TestReport)  # its constructor takes longer than all the rest
-        report.__dict__ = {
-            **first.__dict__,
-            "when": when,
-            "duration": duration,
-            "start": start,
-            "stop": stop,
-            "sections": [],
-            "user_properties": [],
-        }
-        reports.append(report)
+        facts = {"when": when, "duration": duration, "start": start, "stop": stop}
+        reports.append(_with_facts({**first.__dict__, **facts, "sections": [], "user_properties": []}))
     if check.is_marked:
         _tag(reports[1], check, verdict)
         reports[2].user_properties += properties(check, verdict)
     return reports
+
+
+def _with_facts(facts: dict[str, Any]) -> pytest.TestReport:
+    """A report with these attributes. Its constructor takes longer than all the rest."""
+    report = object.__new__(pytest.TestReport)
+    report.__dict__ = facts
+    return report
 
 
 def of_phases(

@@ -36,7 +36,7 @@ def neutral(text: str, *, keep_newlines: bool = True) -> str:
     and bidirectional characters become escapes, lone surrogates U+FFFD, and CI workflow commands get a space inside.
     With ``keep_newlines=False`` the result is one line, with lines and tabs joined by single spaces.
     """
-    if text.isprintable() and text.isascii() and "::" not in text and "##" not in text:
+    if text.isprintable() and text.isascii() and "##" not in text and not text.lstrip().startswith("::"):
         return text if keep_newlines else text.strip()
     text = re.sub(_CONTROL_STRING, "", text)
     if "\r" in text:

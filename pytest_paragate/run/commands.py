@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_paragate.judge import programs
-from pytest_paragate.run import process
+from pytest_paragate.run import linux, process
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
 from pytest_paragate.run.messages import WORKER_VARIABLES, Message
 from pytest_paragate.run.spool import Spool
@@ -24,6 +24,8 @@ class Commands:
         self._worker = worker
         self._spool = Spool(worker.setup["spool"])
         self._on_output = worker.stream if worker.setup["streams"] else None
+        # What the project's code may add to these is not foreseen.
+        self._inheritable = linux.inheritable_fds()
 
     def run(self, index: int, message: Message) -> None:
         """Run a command check and tell how it ended."""
@@ -43,6 +45,7 @@ class Commands:
                 name=message["name"],
                 stop=worker.stop,
                 on_output=self._on_output,
+                inheritable=None if worker.has_run_items else self._inheritable,
             )
         except OSError as problem:  # no such program or folder, or no room for its output
             worker.news("cannot", index, str(problem))

@@ -95,6 +95,9 @@ class Launcher(Protocol):
     def allow(self, pids: list[int]) -> None:
         """Let these processes outlive the run."""
 
+    def let_go(self) -> None:
+        """Begin to kill what is left; :meth:`close` waits until it is gone."""
+
     def close(self) -> None:
         """Kill what is left and release everything."""
 
@@ -286,6 +289,10 @@ class ForkLauncher:
     def allow(self, pids: list[int]) -> None:
         self._allowed.update(pids)
         self._zygote.allow(pids)
+
+    def let_go(self) -> None:
+        self._is_closing = True
+        self._zygote.end()
 
     def close(self) -> None:
         self._is_closing = True

@@ -130,7 +130,7 @@ class Loop:
     # the run
 
     def run(self) -> LoopResult:
-        """Run until every check has its verdict and every worker is gone."""
+        """Run until every check has its verdict, and no worker has anything left to do: the launcher may be closed."""
         with signals_into(self._inbox):
             try:
                 self._obey(self._schedule.feed(Begin(at_s=self._now_s())))
@@ -139,11 +139,11 @@ class Loop:
                     self._handle(self._next_event())
                     self._report_when_idle()
                 self._say_goodbye()
-                self._report()
-                if self._groups is not None:
-                    self._result.groups = self._groups.verdicts(self._result.verdicts)
             finally:
-                self._launcher.close()
+                self._launcher.let_go()
+            self._report()
+            if self._groups is not None:
+                self._result.groups = self._groups.verdicts(self._result.verdicts)
         return self._result
 
     def _is_done(self) -> bool:

@@ -183,9 +183,12 @@ class PopenLauncher:
     def allow(self, pids: list[int]) -> None:
         pass  # workers tell their keepers, and without a keeper children are left to the system
 
-    def close(self) -> None:
+    def let_go(self) -> None:
         for worker in self._workers:
             worker.kill()
+
+    def close(self) -> None:
+        self.let_go()
         self._group.terminate(timeout=SETTLE_S)
         self._elsewhere.close()
 
@@ -221,6 +224,10 @@ class MixedLauncher:
 
     def allow(self, pids: list[int]) -> None:
         self._here.allow(pids)
+
+    def let_go(self) -> None:
+        self._elsewhere.let_go()
+        self._here.let_go()
 
     def close(self) -> None:
         self._elsewhere.close()

@@ -14,7 +14,6 @@ import functools
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -124,13 +123,15 @@ def run(
     name: str,
     stop: Stop,
     on_output: OnOutput | None = None,
+    inheritable: Sequence[int] | None = None,
 ) -> Completed:
     """Run one command to its end and account for every process it started.
 
     ``argv`` is a program with its arguments, or with ``shell`` one script. ``env`` is the whole environment; its
     ``PATH`` finds the program, and relative names start at ``cwd``. ``leaks`` is ``"kill"``, ``"fail"`` (the same here)
     or ``"allow"``. ``name`` names the output files. ``on_output("stdout" or "stderr", data)`` gets output as it
-    appears. The calling process should be a subreaper, and no other thread of it may depend on the working directory.
+    appears. ``inheritable`` are the descriptors above stderr that it must not get, where that is known. The calling
+    process should be a subreaper, and no other thread of it may depend on the working directory.
 
     Raises CannotStart when there is no such program or folder, and OSError when output files cannot be made.
     """
@@ -146,7 +147,8 @@ def run(
         care = _Care(timeout_s=timeout_s, grace_s=grace_s, leaks=leaks, stop=stop, live=live)
         started_at = time.monotonic()
         if linux.has_pidfd():
-            tree = _spawn(program, words, cwd, env, files)
+            unwanted = linux.inheritable_fds() if inheritable is None else inheritable
+            tree = _spawn(program, words, cwd, env, files, unwanted)
             is_quiet = False
             ended = _LinuxCommand(tree, escaped=not care.keeps_leaks).finish(care, started_at)
         else:
@@ -215,21 +217,16 @@ def _find_program(name: str, cwd: str, env: Mapping[str, str]) -> str:
             raise CannotStart(f"no such program: {name} (looked {_folders_of(path)})")
         return found
     is_path = "/" in name
-    refused = None
-    for folder in [""] if is_path else path.split(os.pathsep):
-        # An empty entry of PATH means the working directory.
-        candidate = os.path.join(cwd, folder, name)
-        try:
-            is_file = stat.S_ISREG(os.stat(candidate).st_mode)
-        except OSError:
-            continue
-        if is_file and os.access(candidate, os.X_OK):
+    # An empty entry of PATH means the working directory. Joining takes longer than asking for a file.
+    folders = [""] if is_path else path.split(os.pathsep)
+    candidates = [f"{folder}/{name}" if folder[:1] == "/" else os.path.join(cwd, folder, name) for folder in folders]
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
             return name if is_path else candidate
-        if is_file or is_path:
-            refused = refused or candidate
-    if refused is not None:
-        why = "it is a folder" if os.path.isdir(refused) else "its mode does not allow it, see chmod +x"
-        raise CannotStart(f"not executable: {refused} ({why})")
+    for candidate in candidates:
+        if os.path.isfile(candidate) or (is_path and os.path.exists(candidate)):
+            why = "it is a folder" if os.path.isdir(candidate) else "its mode does not allow it, see chmod +x"
+            raise CannotStart(f"not executable: {candidate} ({why})")
     raise CannotStart(f"no such program: {name} (looked {f'from {cwd}' if is_path else _folders_of(path)})")
 
 
@@ -299,7 +296,12 @@ def _supervise(leader: _Leader, care: _Care, started_at: float) -> _Supervised:
 
 
 def _spawn(
-    program: str, words: list[str], cwd: str, env: Mapping[str, str], files: Mapping[Stream, SpoolFile]
+    program: str,
+    words: list[str],
+    cwd: str,
+    env: Mapping[str, str],
+    files: Mapping[Stream, SpoolFile],
+    unwanted: Sequence[int],
 ) -> linux.Tree:
     # posix_spawn rather than Popen: as fast, and it also restores ignored signals and the signal mask.
     tree = linux.Tree()
@@ -307,7 +309,7 @@ def _spawn(
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, files["out"].fd, 1),
         (os.POSIX_SPAWN_DUP2, files["err"].fd, 2),
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in linux.inheritable_fds()),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in unwanted),
     ]
     try:
         with _working_in(cwd):

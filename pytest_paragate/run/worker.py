@@ -55,7 +55,7 @@ class Worker:
         self.was_stopped = False
         self.is_run_over = False
         self.has_said_goodbye = False
-        self._is_item_running = False
+        self.has_run_items = self._is_item_running = False
         self.is_command_running = False
         self._lock = threading.RLock()
         self._told_to_stop: dict[int, bool] = {}  # index -> whether to kill at once
@@ -161,6 +161,7 @@ class Worker:
     def begin_item(self, index: int, at: float) -> None:
         """From here to :meth:`end_item`, being told to stop raises StopRequested in the main thread."""
         self._begin(index)
+        self.has_run_items = True
         self.was_stopped = False
         self.note("begin", index, at)
         self._is_item_running = True

@@ -120,12 +120,16 @@ class Zygote:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         return f"the fork server {how}"
 
-    def close(self) -> None:
-        """End the server and everything below it, and wait until it is gone."""
+    def end(self) -> None:
+        """End the server and everything below it."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+    def close(self) -> None:
+        """End the server and everything below it, and wait until it is gone."""
+        self.end()
         try:
             os.waitpid(self.pid, 0)
         except ChildProcessError:
