@@ -6,7 +6,6 @@ assertion here to rewrite (PYTEST_DONT_REWRITE), which would cost time in every 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not options.is_on(config):
         options.refuse_without_gate(config)
         return
+    from pytest_paragate import garbage
     from pytest_paragate.collect import COLLECTING, Collecting, has_timeout_plugin
     from pytest_paragate.settings import settings
 
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not has_timeout_plugin(config):
         config.addinivalue_line("markers", "timeout(seconds): the gate ends this test when it takes longer")
     # Registered here to come after pytest's own last search for garbage, which a large session would slow down.
-    config.add_cleanup(gc.unfreeze)
+    config.add_cleanup(garbage.take_back)
     # pytest-xdist's own session must not take over; its options keep their meaning.
     config.pluginmanager.set_blocked("dsession")
     config.pluginmanager.set_blocked("terminaldistreporter")
@@ -146,7 +146,10 @@ class CollectionHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Generator[None, object, object]:
+        from pytest_paragate import garbage
+
         self._collecting.start()
+        garbage.set_aside()
         try:
             return (yield)
         except pytest.UsageError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import queue
 import signal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_paragate import beginning
+from pytest_paragate import beginning, garbage
 from pytest_paragate.collect import collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.model import DEFAULT_AGENT, ParagateError
@@ -111,7 +110,8 @@ class GateSession:
             self._show_plan()
             return
         self.result = self.gate.run()
-        gc.freeze()  # nothing of a test's is left in this process that would be worth looking for
+        garbage.set_aside()
+        garbage.leave_at_exit()
         loop = self.gate.loop_result
         if self._config.getoption("stepwise", False):
             from pytest_paragate.report import stepwise

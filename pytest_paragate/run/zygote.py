@@ -10,7 +10,6 @@ Rules
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import select
@@ -21,6 +20,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pytest_paragate import garbage
 from pytest_paragate.collect import collected
 from pytest_paragate.run import journal, linux, stack
 
@@ -70,7 +70,7 @@ class Zygote:
         sys.stderr.flush()
         # What is there now stays until the end, here (the session unfreezes it) and in every worker. Keeping the
         # collector off it saves its time, and keeps the pages shared.
-        gc.freeze()
+        garbage.set_aside()
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
