@@ -311,7 +311,7 @@ class Collecting:
 
     def result(self, items: Sequence[pytest.Item]) -> Collected:
         """What is selected by ``items``, after collection."""
-        selected = tuple(check_of(item) for item in items)
+        selected = tuple(checks_of(items, self._config))
         chosen = {check.nodeid for check in selected}
         others = [check_of(item) for item in self._all if item.nodeid not in chosen]
         declared = [each.check for source in self.sources for each in source.checks if each.check.nodeid not in chosen]
@@ -345,7 +345,6 @@ def checks_of(items: Iterable[pytest.Item], config: pytest.Config) -> list[Check
 
 def collected(session: pytest.Session) -> Collected:
     """Everything about a finished collection; under ``--paragate`` only."""
-    checks_of(session.items, session.config)
     return session.config.stash[COLLECTING].result(session.items)
 
 

@@ -13,7 +13,15 @@ import gc
 import io
 import os
 import stat
+import sys
+from collections.abc import Iterator
 from typing import Any
+
+if sys.platform != "win32":
+    import fcntl
+
+# So many new objects, not 700 or 2,000, before it looks.
+_SELDOM = 50_000
 
 
 def set_aside() -> None:
@@ -26,6 +34,18 @@ def take_back() -> None:
     gc.unfreeze()
 
 
+@contextlib.contextmanager
+def seldom() -> Iterator[None]:
+    """Let the collector look around less often: what a run leaves in the main process are reports, which stay."""
+    youngest, *others = gc.get_threshold()
+    if youngest:  # zero switches it off
+        gc.set_threshold(max(youngest, _SELDOM), *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(youngest, *others)
+
+
 @functools.cache
 def leave_at_exit() -> None:
     """Do not search for garbage when this process exits: the system takes it back at once.
@@ -36,6 +56,27 @@ def leave_at_exit() -> None:
 
 
 def _leave() -> None:
+    if _may_have_unwritten():
+        _flush_files()
+    gc.freeze()
+
+
+def _may_have_unwritten() -> bool:
+    """Whether a regular file is open for writing, besides the standard streams; asking costs less than looking."""
+    if sys.platform == "win32":
+        return True
+    try:
+        for fd in map(int, os.listdir("/proc/self/fd")):
+            with contextlib.suppress(OSError):  # that of the listing itself
+                is_open = fd > 2 and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+                if is_open and stat.S_ISREG(os.fstat(fd).st_mode):
+                    return True
+    except OSError:  # there is no such folder on this system
+        return True
+    return False
+
+
+def _flush_files() -> None:
     gc.unfreeze()
     file: Any = io.IOBase.__base__  # of all of the standard library's
     for each in gc.get_objects():
@@ -44,4 +85,3 @@ def _leave() -> None:
                 # Nothing else: writing to a pipe that nobody reads would wait.
                 if stat.S_ISREG(os.fstat(each.fileno()).st_mode):
                     each.flush()
-    gc.freeze()

@@ -66,15 +66,14 @@ class GateSession:
 
         if not settings.plan_only:
             folders.begin_run()
-        has_home = settings.gateways is None or any(
-            check.agent != DEFAULT_AGENT for check in collected(session).selected
-        )
+        found = collected(session)
+        has_home = settings.gateways is None or any(check.agent != DEFAULT_AGENT for check in found.selected)
         if obstacle is None and not settings.plan_only and has_home:
             # Both sides need it, and what is imported before the fork is imported once.
             import execnet  # noqa: F401
 
             # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
-            forks = ForkLauncher(zygote.start_for(session), inbox, basics, numbers)
+            forks = ForkLauncher(zygote.start_for(session, found.selected), inbox, basics, numbers)
         from pytest_paragate.gate import Gate
 
         workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
@@ -85,7 +84,7 @@ class GateSession:
             self.gate = Gate(
                 session,
                 settings,
-                collected(session),
+                found,
                 inbox=inbox,
                 folders=folders,
                 forks=forks,
@@ -109,7 +108,8 @@ class GateSession:
         if self._settings.plan_only:
             self._show_plan()
             return
-        self.result = self.gate.run()
+        with garbage.seldom():
+            self.result = self.gate.run()
         garbage.set_aside()
         garbage.leave_at_exit()
         loop = self.gate.loop_result

@@ -62,7 +62,7 @@ class Delivery:
             self._logstart(nodeid=item.nodeid, location=item.location)
         for report in made:
             self._nodes.mark(report, verdict.worker, index)
-            if "paragate_junit" in report.__dict__:
+            if hasattr(report, "paragate_junit"):
                 from pytest_paragate.run import junit
 
                 junit.write(self._config, report)

@@ -219,6 +219,7 @@ class ItemRunner:
             done.internal_error = traceback.format_exc()
         finally:
             self._worker.end_item()
+            del item.stash[CONTEXT]
         done.duration_s = time.monotonic() - done.started_at
         done.cpu_s = _cpu_s() - cpu_before_s
         self._previous = item

@@ -17,15 +17,16 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_paragate import garbage
-from pytest_paragate.collect import collected
 from pytest_paragate.run import journal, linux, stack
 
 if TYPE_CHECKING:
     import pytest
+
+    from pytest_paragate.model import Check
 
 # How long the clean-up goes on killing processes that keep forking, seconds.
 _KILL_EVERYTHING_S = 1.5
@@ -34,15 +35,15 @@ _MESSAGE_BYTES = 65536
 BecomeWorker = Callable[[str, int, int], NoReturn]
 
 
-def start_for(session: pytest.Session) -> Zygote:
-    """A fork server whose workers run the items that ``session`` has collected."""
+def start_for(session: pytest.Session, checks: Sequence[Check]) -> Zygote:
+    """A fork server whose workers run ``checks``, the items that ``session`` has collected."""
 
     def become_worker(worker: str, read_fd: int, write_fd: int) -> NoReturn:
         from pytest_paragate.run.start import serve_forked
 
         serve_forked(session, worker, read_fd, write_fd)
 
-    are_commands = {check.command is not None for check in collected(session).selected}
+    are_commands = {check.command is not None for check in checks}
 
     def prepare() -> None:
         import pytest_paragate.run.pipe_io
