@@ -25,11 +25,11 @@ class Folders:
         except OSError:
             self.lasting = _temporary()
         self.spool = ""
-        self._private = ""
+        self.private = ""
 
     def begin_run(self) -> None:
         """Make the run's own folders: ``spool`` for people, and one that no check cleans away with the project."""
-        self._private = str(_temporary())
+        self.private = str(_temporary())
         runs = self.lasting / "logs"
         try:
             runs.mkdir(exist_ok=True)
@@ -39,10 +39,10 @@ class Folders:
 
     def crash_path(self, worker: str) -> str:
         """What a worker writes past pytest."""
-        return os.path.join(self._private, f"worker-{worker}.txt")
+        return os.path.join(self.private, f"worker-{worker}.txt")
 
     def journal_path(self, worker: str) -> str:
-        return os.path.join(self._private, f"journal-{worker}")
+        return os.path.join(self.private, f"journal-{worker}")
 
     def for_worker(self, worker: str) -> dict[str, str]:
         """What a worker is told of them."""
@@ -56,7 +56,7 @@ class Folders:
         """Leave nothing behind but what people may want to read, of this run and of the last few."""
         from pytest_paragate.run.spool import remove_spare
 
-        shutil.rmtree(self._private, ignore_errors=True)
+        shutil.rmtree(self.private, ignore_errors=True)
         runs = Path(self.spool).parent
         remove_spare(self.spool)
         with contextlib.suppress(OSError):
@@ -67,7 +67,7 @@ class Folders:
 
     def abandon_run(self) -> None:
         """There was no run after all."""
-        for folder in filter(None, (self.spool, self._private)):
+        for folder in filter(None, (self.spool, self.private)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

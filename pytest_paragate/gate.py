@@ -213,7 +213,7 @@ class Gate:
             nodeids=nodeids,
             make_gateway=lambda slot: self.config.hook.pytest_paragate_make_gateway(slot=slot, config=self.config),
             gateways=gateways or Gateways(),
-            spool=self._folders.spool,
+            folder=self._folders.private,
             numbers=self._numbers,
         )
         return popen if self._forks is None else MixedLauncher(self._forks, popen, gateways or Gateways())

@@ -143,16 +143,16 @@ class FarStreams:
 class Elsewhere:
     """Starts workers where ``--tx``, ``--px`` and hooks say.
 
-    ``spool`` is the run's folder; whoever finds a token there shares our files.
+    ``folder`` is the run's own; whoever finds a token there shares our files.
     """
 
-    def __init__(self, group: execnet.Group, proxies: Mapping[str, GatewaySpec], spool: str) -> None:
+    def __init__(self, group: execnet.Group, proxies: Mapping[str, GatewaySpec], folder: str) -> None:
         self._group, self._proxies = group, proxies
         self._open: dict[str, execnet.Gateway] = {}
         self.pids: set[int] = set()
         self._lock = threading.RLock()
         self._token = uuid.uuid4().hex
-        self._token_path = os.path.join(spool, f"worker-token-{self._token[:8]}")
+        self._token_path = os.path.join(folder, f"worker-token-{self._token[:8]}")
         with open(self._token_path, "w", encoding="ascii") as file:
             file.write(self._token)
 

@@ -189,23 +189,23 @@ class Connected:
             self._is_final = self._is_final or is_final
             # What we had to kill for want of a connection did not die of a signal.
             self._is_gone, self._status = True, None if self._is_abandoned else status
+            self._fault = why or self._fault
             was_connected = self._channel is not None
-        why = why or self._fault
-        self._check_ended(why)
+        self._check_ended()
         if not self._has_ended:
-            later(SETTLE_S if was_connected else 0, lambda: self._end(why))
+            later(SETTLE_S if was_connected else 0, self._end)
 
-    def _check_ended(self, why: str | None = None) -> None:
+    def _check_ended(self) -> None:
         if self._is_closed and self._is_gone:
-            self._end(why)
+            self._end()
 
-    def _end(self, why: str | None) -> None:
+    def _end(self) -> None:
         with self._lock:
             if self._has_ended:
                 return
             self._has_ended = True
         self._inbox.put(
-            Ended(worker=self.id, status=self._status, why=why, is_final=self._is_final, was_fit=self._was_fit)
+            Ended(worker=self.id, status=self._status, why=self._fault, is_final=self._is_final, was_fit=self._was_fit)
         )
 
 

@@ -145,7 +145,7 @@ class PopenWorker(Connected):
 class PopenLauncher:
     """Workers on fresh interpreters: here, where ``gateways`` lead for some slots, or where ``make_gateway`` does.
 
-    ``spool`` is the run's folder. Workers elsewhere compare what they collect with ``nodeids``.
+    ``folder`` is the run's own. Workers elsewhere compare what they collect with ``nodeids``.
     """
 
     def __init__(
@@ -156,13 +156,13 @@ class PopenLauncher:
         nodeids: Sequence[str],
         make_gateway: Callable[[str], execnet.Gateway | None],
         gateways: Gateways,
-        spool: str,
+        folder: str,
         numbers: Iterator[int],
     ) -> None:
         self._inbox, self._setup, self._make_gateway, self._nodeids = inbox, setup, make_gateway, nodeids
         self._slots, self._numbers = slots_of(gateways), numbers
         self._group = execnet.Group(execmodel="thread")
-        self._elsewhere = Elsewhere(self._group, gateways.proxies, spool)
+        self._elsewhere = Elsewhere(self._group, gateways.proxies, folder)
         self._workers: list[PopenWorker] = []
 
     @property
