@@ -20,45 +20,49 @@ if TYPE_CHECKING:
 
     from pytest_paragate.grouping import GroupDeclaration
 
+    _Names = str | Sequence[str]
+    _Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+    class CheckKeys(TypedDict, total=False):
+        """What a function check and a marked test may be given. ``None`` stands for "not given"."""
+
+        name: str | None
+        agent: str | None
+        needs: _Names | None
+        after: _Names | None
+        when: When | None
+        reads: _Paths | None
+        writes: _Paths | None
+        uses: str | Sequence[str] | Mapping[str, int] | None
+        exclusive: bool | None
+        cpus: int | None
+        timeout: float | str | None
+        grace: float | str | None
+        leaks: Leaks | None
+        advisory: bool | None
+        parse: str | Callable[..., object] | None
+        expect: _Names | None
+        group: str | None
+        retries: int | None
+        retry_pause: float | str | None
+
+    class CommandKeys(CheckKeys, total=False):
+        """What a command may be given."""
+
+        env: Mapping[str, str] | None
+        cwd: str | os.PathLike[str] | None
+        shell: bool | None
+
+    class _GroupKeys(TypedDict, total=False):
+        wait: int | str | None
+        rest: Rest | None
+
+
 NAMESPACE_KEY = "__paragate_declarations__"
 GROUPS_KEY = "__paragate_groups__"
 FUNCTION_KEY = "__paragate_declaration__"
 
 F = TypeVar("F", bound=Callable[..., Any])
-_Names = str | Sequence[str]
-_Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-
-class CheckKeys(TypedDict, total=False):
-    """What a function check and a marked test may be given. ``None`` stands for "not given"."""
-
-    name: str | None
-    agent: str | None
-    needs: _Names | None
-    after: _Names | None
-    when: When | None
-    reads: _Paths | None
-    writes: _Paths | None
-    uses: str | Sequence[str] | Mapping[str, int] | None
-    exclusive: bool | None
-    cpus: int | None
-    timeout: float | str | None
-    grace: float | str | None
-    leaks: Leaks | None
-    advisory: bool | None
-    parse: str | Callable[..., object] | None
-    expect: _Names | None
-    group: str | None
-    retries: int | None
-    retry_pause: float | str | None
-
-
-class CommandKeys(CheckKeys, total=False):
-    """What a command may be given."""
-
-    env: Mapping[str, str] | None
-    cwd: str | os.PathLike[str] | None
-    shell: bool | None
 
 
 class Declaration:
@@ -146,11 +150,6 @@ def declare_function(frame: FrameType, positional: Sequence[Any], keys: Mapping[
         return declare
     surplus = ValueRefusedError("gate.check takes keys only", 'write @gate.check, or @gate.check(agent="…")')
     return lambda function: declare(function, (surplus,))
-
-
-class _GroupKeys(TypedDict, total=False):
-    wait: int | str | None
-    rest: Rest | None
 
 
 def group(name: str = "", *surplus: object, **keys: "Unpack[_GroupKeys]") -> "GroupDeclaration":

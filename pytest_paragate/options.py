@@ -119,10 +119,10 @@ def forget_old_report(early_config: pytest.Config) -> None:
     given = early_config.known_args_namespace
     paths = [path for name in ("paragate_json", "paragate_sarif") if (path := getattr(given, name, None))]
     if paths and getattr(given, "paragate", False) and not (given.collectonly or given.help or given.version):
-        from pytest_paragate.report import json_file
+        from pytest_paragate.report import old
 
         for path in paths:
-            json_file.remove_old(early_config.invocation_params.dir / path)
+            old.remove(early_config.invocation_params.dir / path)
 
 
 def refuse_without_gate(config: pytest.Config) -> None:

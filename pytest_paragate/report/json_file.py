@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric
 
 SCHEMA = "paragate/1"
-# In the head of our SARIF files: see ``report/sarif.py``.
-_SARIF_MARK = b'"properties": {"producer": "pytest-paragate"'
 _DIGITS = 4
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = "[\ud800-\udfff]"
 
 
 class ReportError(ParagateError):
@@ -215,7 +213,7 @@ def _lines(data: Mapping[str, Any]) -> str:
 
 def _valid(value: Any) -> Any:
     if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
+        return re.sub(_LONE_SURROGATE, "\ufffd", value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -247,19 +245,6 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any], *, what: str = 
             where=os.fspath(path),
             hint=f"give {option or '--paragate-json'} a file that can be written",
         ) from error
-
-
-def remove_old(path: Path) -> None:
-    """Remove the file at ``path`` if it is such a report; anything else stays, and so does what cannot be removed."""
-    try:
-        if stat.S_ISREG(path.stat().st_mode):
-            with path.open("rb") as file:
-                start = file.read(2048)
-            is_ours = b'"schema": "paragate' in start[:64] or _SARIF_MARK in start
-            if is_ours:
-                Path(os.path.realpath(path)).unlink()
-    except (OSError, ValueError):
-        return
 
 
 def _mode(path: Path) -> int | None:

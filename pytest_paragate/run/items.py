@@ -34,6 +34,8 @@ if sys.platform != "win32":
 
     _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
+_SIGNALS = tuple(map(int, signal.valid_signals()))
+
 # Processes that the standard library keeps for this one as long as it lives.
 _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 # How long killing what a check left behind may take, seconds.
@@ -377,7 +379,7 @@ def _stream(descriptor: int) -> object:
 
 def _signals() -> tuple[object, ...]:
     """What signals do, and whether an alarm was going to ring."""
-    handlers = tuple(signal.getsignal(number) for number in signal.valid_signals())
+    handlers = tuple(map(signal.getsignal, _SIGNALS))
     if sys.platform == "win32":
         return handlers
     # Switched off while looking: one that a check forgot must not ring for whoever is next.
