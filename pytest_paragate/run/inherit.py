@@ -14,7 +14,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,23 @@ def mark_as_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     config.option.maxfail = 0
 
 
-def set_basetemp(config: pytest.Config, basetemp: str) -> None:
-    """Give the worker a base folder of its own below the run's; it is made when a test first asks for it.
+def ask_for_basetemp(config: pytest.Config, ask: Callable[[], str]) -> None:
+    """Give the worker a base folder of its own below the run's, when a test first wants it: making that takes time.
 
-    Where ``basetemp`` is empty pytest makes one as it does by itself.
+    Where ``ask`` knows none, pytest makes one as it does by itself.
     """
     factory = getattr(config, "_tmp_path_factory", None)
-    if basetemp and factory is not None and factory._basetemp is None:
-        factory._given_basetemp = Path(basetemp)
+    if factory is None or factory._basetemp is not None:
+        return
+
+    def getbasetemp() -> Path:
+        with lock:
+            if factory._basetemp is None and (path := ask()):
+                factory._given_basetemp = Path(path)
+            return Path(make())
+
+    lock, make = threading.RLock(), factory.getbasetemp
+    factory.getbasetemp = getbasetemp
 
 
 def redirect_stderr(crash_path: str) -> None:

@@ -107,6 +107,7 @@ class ItemRunner:
         self._by_nodeid: dict[str, int] | None = None
         self._has_asked_to_stop = False
         self._config.stash[WORKER] = worker
+        inherit.ask_for_basetemp(self._config, worker.basetemp)
         worker.find_parse = self._parse_of
         crash_path = worker.setup["crash_path"]
         # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
@@ -144,7 +145,6 @@ class ItemRunner:
 
     def run(self, message: Message) -> None:
         """Run the items of one ``items`` message."""
-        inherit.set_basetemp(self._config, message["basetemp"])
         indices = message["indices"]
         items = self._items(indices, message.get("nodeids"))
         for position, index in enumerate(indices):

@@ -241,7 +241,6 @@ class Loop:
                 self._plan,
                 checks,
                 self._result.verdicts,
-                basetemp=self._settings.basetemp(seat.worker.id),
                 with_names=not seat.worker.is_copy,
             )
             if first.uses:
@@ -304,6 +303,10 @@ class Loop:
         say = message["say"]
         if say == "output":
             self._audience.output(message["index"], message["stream"], message["data"])
+        elif say == "basetemp":
+            worker = self._worker(worker_id)
+            if worker is not None:
+                worker.send({"do": "basetemp", "path": self._settings.basetemp(worker_id)})
         elif say == "ready":
             self._nodes.ready(worker_id, messages.unpacked(message["info"]))
         elif say == "bye":
@@ -313,6 +316,11 @@ class Loop:
         elif "lines" in message:
             for news in loaded(message["lines"].rstrip("\n").encode()):
                 self._learn(worker_id, news)
+
+    def _worker(self, worker_id: str) -> WorkerHandle | None:
+        """The worker, at work or saying goodbye."""
+        seat = self._by_worker.get(worker_id)
+        return seat.worker if seat is not None else self._leaving.get(worker_id, (None, 0.0))[0]
 
     def _read(self, worker_id: str) -> None:
         """Take note of all that the worker has written down."""

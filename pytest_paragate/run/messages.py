@@ -11,8 +11,9 @@ command      run one command: ``index``, its ``units`` as environment variables,
              the judge of its output, or ``own``: that is an object which the worker's session has
 commands     run these short ones, one after another: ``indices``, and ``orders`` as above where there is no copy
 node         items will follow, and this is ``config.workerinput`` for them: ``workerinput``
-items        run collected items in order: ``indices, basetemp``, and where they are not the defaults ``nodeids,
-             is_check, results, grace_s, leaks, units``
+items        run collected items in order: ``indices``, and where they are not the defaults ``nodeids, is_check,
+             results, grace_s, leaks, units``
+basetemp     the base folder for temporary files that the worker has asked for: ``path``
 stop         end ``index`` if it runs, or as soon as it would; ``kill`` skips the grace; with ``ends_run`` whatever runs
              is ended, and what follows it in its run is left
 exit         tear down, say goodbye and end
@@ -24,6 +25,7 @@ say
 news         there is news in the worker's journal; from a worker that has none, ``lines`` of it
 output       live output under ``-s``: ``index, stream, data``
 log          part of a log, from a machine that shares no files with the controller: ``name, data``
+basetemp     a test wants a temporary folder, and the worker has no base folder yet
 unfit        this process cannot be a worker, and none like it: ``why``
 bye          the last message: ``output`` is what plugins left in ``config.workeroutput``, ``why`` what went wrong
              with the session if it was not told to end
@@ -108,15 +110,13 @@ def command(index: int, check: Check, spec: CommandSpec) -> Message:
     return message
 
 
-def items(
-    plan: Plan, indices: Sequence[int], verdicts: Mapping[int, Verdict], *, basetemp: str, with_names: bool
-) -> Message:
+def items(plan: Plan, indices: Sequence[int], verdicts: Mapping[int, Verdict], *, with_names: bool) -> Message:
     """Run collected items: one function check or marked test, with what is known of its needs, or a run of tests.
 
     ``with_names`` is for workers that have collected by themselves: the same index may be another item there.
     """
     first = plan.checks[indices[0]]
-    message: Message = {"do": "items", "indices": list(indices), "basetemp": basetemp}
+    message: Message = {"do": "items", "indices": list(indices)}
     if with_names:
         message["nodeids"] = [plan.checks[index].nodeid for index in indices]
     if first.is_marked:

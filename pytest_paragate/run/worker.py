@@ -58,6 +58,7 @@ class Worker:
         self.has_run_items = self._is_item_running = False
         self.is_command_running = False
         self._lock = threading.RLock()
+        self._basetemp: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._told_to_stop: dict[int, bool] = {}  # index -> whether to kill at once
         self._pending: Message = {}
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -194,6 +195,11 @@ class Worker:
 
         return Commands(self)
 
+    def basetemp(self) -> str:
+        """The worker's base folder for temporary files, which need not exist yet: the controller says where it is."""
+        self.send({"say": "basetemp"})
+        return self._basetemp.get()
+
     def allow(self, pids: Iterable[int]) -> None:
         """Let these processes outlive the worker; a forked one's are named to the fork server by the controller."""
         if self._keeper_fd is not None:
@@ -240,6 +246,8 @@ class Worker:
                     if self._is_item_running:
                         stack.show()  # in case that it does not listen
                         os.kill(os.getpid(), signal.SIGTERM)
+        elif message["do"] == "basetemp":
+            self._basetemp.put(message["path"])
         else:
             self._inbox.put(message)
 
