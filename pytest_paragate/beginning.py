@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_paragate import garbage
 from pytest_paragate.model import DEFAULT_AGENT
 from pytest_paragate.run.early import EarlyReads
 
@@ -21,6 +22,7 @@ _EARLY = pytest.StashKey[EarlyReads]()
 @contextlib.contextmanager
 def of_run(early_config: pytest.Config) -> Iterator[None]:
     """Around the loading of conftest files."""
+    early_config.add_cleanup(garbage.look_once())
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if not is_worker:
         early_config.stash[_EARLY] = EarlyReads()

@@ -1,7 +1,9 @@
 """What the garbage collector is kept away from: in a large collection it takes as long as running the tests.
 
 Objects are set aside where nothing of a test's can be among them: before collection, before the first fork, after the
-run. They come back when the session ends, so that whoever called :func:`pytest.main` keeps no garbage.
+run. They come back when the session ends, so that whoever called :func:`pytest.main` keeps no garbage. Nearly all that
+the main process makes stays, so there each object is looked at once from the first conftest file on; workers look as
+usual.
 """
 
 from __future__ import annotations
@@ -14,14 +16,19 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 if sys.platform != "win32":
     import fcntl
 
-# So many new objects, not 700 or 2,000, before it looks.
-_SELDOM = 50_000
+# So many new objects, not 700 or 2,000, before it looks at these: few enough to be in the processor's cache still.
+# pytest leaves some twenty in cycles for each test that it collects.
+_YOUNG = 5_000
+# So many times, not 10, before it looks again at those that were not garbage then.
+_AGAIN = 100
+
+_usual: tuple[int, int, int] | None = None
 
 
 def set_aside() -> None:
@@ -34,16 +41,20 @@ def take_back() -> None:
     gc.unfreeze()
 
 
-@contextlib.contextmanager
-def seldom() -> Iterator[None]:
-    """Let the collector look around less often: what a run leaves in the main process are reports, which stay."""
-    youngest, *others = gc.get_threshold()
-    if youngest:  # zero switches it off
-        gc.set_threshold(max(youngest, _SELDOM), *others)
-    try:
-        yield
-    finally:
-        gc.set_threshold(youngest, *others)
+def look_once() -> Callable[[], None]:
+    """Let the collector look around less; returns what undoes that."""
+    global _usual
+    before = gc.get_threshold()
+    _usual = _usual or before
+    if before[0]:  # zero switches it off
+        gc.set_threshold(max(before[0], _YOUNG), max(before[1], _AGAIN), before[2])
+    return functools.partial(gc.set_threshold, *before)
+
+
+def look_as_usual() -> None:
+    """What runs from here on may leave garbage that holds on to something."""
+    if _usual is not None:
+        gc.set_threshold(*_usual)
 
 
 @functools.cache

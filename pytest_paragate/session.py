@@ -108,8 +108,7 @@ class GateSession:
         if self._settings.plan_only:
             self._show_plan()
             return
-        with garbage.seldom():
-            self.result = self.gate.run()
+        self.result = self.gate.run()
         garbage.set_aside()
         garbage.leave_at_exit()
         loop = self.gate.loop_result

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from pytest_paragate import garbage
 from pytest_paragate.collect import check_of
 from pytest_paragate.run import benchmarks, inherit, messages, plugins, relay
 from pytest_paragate.run.messages import Message, packed
@@ -132,6 +133,7 @@ def serve_session(session: pytest.Session) -> None:
     """The run loop of a booted worker's session."""
     config = session.config
     worker = config.stash[BOOTED]
+    garbage.look_as_usual()
     inherit.mute_terminal(config, worker.setup["crash_path"])
     from xdist.remote import getinfodict
 
