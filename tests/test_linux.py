@@ -15,6 +15,8 @@ import pytest
 
 from pytest_paragate.run import linux
 
+_PR_GET_CHILD_SUBREAPER = 37
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="facts of the Linux kernel")
 
 FAMILY = "sleep 60 & sleep 60 & echo ready; wait"
@@ -165,6 +167,19 @@ def test_a_tree_looks_again_when_a_parent_died_under_the_look(monkeypatch: pytes
 def test_nothing_raises_where_there_is_no_such_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open")
     assert linux.pidfd(os.getpid()) is None
+    monkeypatch.setitem(sys.modules, "_ctypes", None)
     monkeypatch.setitem(sys.modules, "ctypes", None)
     assert linux.become_subreaper() is False
     assert linux.die_with_parent() is False
+
+
+@pytest.mark.parametrize("hidden", ["_ctypes", "ctypes"])
+def test_one_half_of_ctypes_is_enough(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
+    import ctypes
+
+    libc, adopts = ctypes.CDLL(None), ctypes.c_int()
+    monkeypatch.setitem(sys.modules, hidden, None)
+    for wanted in (True, False):
+        assert linux.become_subreaper(wanted)
+        libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts))
+        assert adopts.value == wanted
