@@ -41,8 +41,10 @@ class Worker:
         if message["do"] == "exit":
             self._launcher.inbox.put(Ended(worker=self.id, status=0))
             return
+        if message["do"] != "items":
+            return
         at = time.monotonic()
-        lines = [line_of(("begin", i, at)) + line_of(("passed", i, at, 1e-5, 1e-5, [1e-5, at, at] * 3))
+        lines = [line_of(("begin", i, at)) + line_of(("passed", i, at, 1e-5, [1e-5, at, at] * 3))
                  for i in message["indices"]]
         self._journal.write(b"".join(lines))
         self._launcher.inbox.put(Said(worker=self.id, message={{"say": "news"}}))
@@ -51,7 +53,7 @@ class Worker:
     def is_stopped(self): return False
 
 class Launcher:
-    def __init__(self, zygote, inbox, basics):
+    def __init__(self, zygote, inbox, basics, numbers):
         zygote.close()
         self.inbox, self._basics, self._count = inbox, basics, 0
 

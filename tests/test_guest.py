@@ -64,7 +64,7 @@ def test_without_the_folder_there_is_no_worker(setup: dict[str, Any]) -> None:
 def test_times_are_shifted_wherever_they_are() -> None:
     found: list[list[Any]] = [
         ["begin", 0, 5.0],
-        ["passed", 0, 5.0, 1.0, 1.0, [1.0, 2.0, 3.0] * 3],
+        ["passed", 0, 5.0, 1.0, [1.0, 2.0, 3.0] * 3, 1.0],
         ["ended", 1, 0, 6.0, 1.0, 1.0, None],
         ["command", 1, {"started_at": 7.0, "duration_s": 1.0}],
         ["item", 1, {"started_at": 8.0, "reports": [{"start": 1.0}]}],
@@ -74,7 +74,7 @@ def test_times_are_shifted_wherever_they_are() -> None:
         shift_clock(news, 100.0)
     assert found == [
         ["begin", 0, 105.0],
-        ["passed", 0, 105.0, 1.0, 1.0, [1.0, 2.0, 3.0] * 3],
+        ["passed", 0, 105.0, 1.0, [1.0, 2.0, 3.0] * 3, 1.0],
         ["ended", 1, 0, 106.0, 1.0, 1.0, None],
         ["command", 1, {"started_at": 107.0, "duration_s": 1.0}],
         ["item", 1, {"started_at": 108.0, "reports": [{"start": 1.0}]}],

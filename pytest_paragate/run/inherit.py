@@ -171,11 +171,11 @@ def _faulthandler_descriptors(config: pytest.Config) -> Iterable[int]:
 
 
 def _silence_reporters(config: pytest.Config) -> None:
-    for name in _RELAYED_HOOKS:
-        hook = getattr(config.hook, name)
-        for implementation in list(hook.get_hookimpls()):
-            if not plugins.hears_reports(config, implementation.plugin):
-                _remove(hook, implementation.plugin)
+    hooks = [getattr(config.hook, name) for name in _RELAYED_HOOKS]
+    listening = {id(each.plugin): each.plugin for hook in hooks for each in hook.get_hookimpls()}
+    for plugin in plugins.deaf_to_reports(config, listening.values()):
+        for hook in hooks:
+            _remove(hook, plugin)
 
 
 def _remove(hook: Any, plugin: object) -> None:

@@ -69,7 +69,8 @@ class ItemDone:
 
     def __init__(self, *, started_at: float) -> None:
         self.started_at = started_at
-        self.duration_s = self.cpu_s = 0.0
+        self.duration_s = 0.0
+        self.cpu_s: float | None = None  # of what has the mark
         self.reports: list[dict[str, Any]] = []
         self.stopped = False
         self.commands: list[dict[str, Any]] = []
@@ -104,6 +105,7 @@ class ItemRunner:
         # With a plugin's word in it, a report has to be serialised to know what it says.
         self._is_plain = all(each.function.__module__.startswith("_pytest.") for each in hook.get_hookimpls())
         self._previous: pytest.Item | None = None
+        self._following: pytest.Item | None = None  # what the previous one was told would come next
         self._by_nodeid: dict[str, int] | None = None
         self._has_asked_to_stop = False
         self._config.stash[WORKER] = worker
@@ -157,6 +159,7 @@ class ItemRunner:
             if not may_go_on or self._worker.is_run_over:
                 self._worker.news("left", indices[position + 1 :])
                 return
+        self._worker.flush()
 
     def finish(self) -> None:
         """Tear down everything that is still set up."""
@@ -192,8 +195,8 @@ class ItemRunner:
 
     def _run_item(self, index: int, item: pytest.Item, following: pytest.Item | None, message: Message) -> bool:
         """Run one item and say how it ended; returns whether others may follow it in this run."""
-        is_check = message.get("is_check", False)
-        if self._previous is not None:
+        is_marked, is_check = "is_check" in message, message.get("is_check", False)
+        if self._previous is not None and item is not self._following:
             self._tear_down_for(item)
         nextitem = None if is_check else following or _StandIn.beside(item)
         context = ItemContext(
@@ -206,8 +209,8 @@ class ItemRunner:
         words = _keywords(item)
         before = _ProcessState.now() if is_check else None
         self._reports = []
+        cpu_before_s = _cpu_s() if is_marked else 0.0
         done = ItemDone(started_at=time.monotonic())
-        cpu_before_s = _cpu_s()
         self._worker.begin_item(index, done.started_at)
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
@@ -223,8 +226,8 @@ class ItemRunner:
             self._worker.end_item()
             del item.stash[CONTEXT]
         done.duration_s = time.monotonic() - done.started_at
-        done.cpu_s = _cpu_s() - cpu_before_s
-        self._previous = item
+        done.cpu_s = _cpu_s() - cpu_before_s if is_marked else None
+        self._previous, self._following = item, following
         if done.ended_session or done.internal_error or self._worker.was_stopped:
             self._tear_down_for(None)
         if before is not None:
@@ -236,7 +239,7 @@ class ItemRunner:
         done.stopped, done.commands, done.facts = self._worker.was_stopped, context.commands, context.facts
         phases = self._phases() if done.is_plain and _keywords(item) == words else None
         if phases is not None:
-            self._worker.news("passed", index, done.started_at, done.duration_s, done.cpu_s, phases)
+            self._worker.passed([index, done.started_at, done.duration_s, phases, *([done.cpu_s] if is_marked else [])])
         else:
             done.reports = [self._serialised(report) for report in self._reports]
             self._worker.news("item", index, packed(vars(done)))
@@ -255,7 +258,7 @@ class ItemRunner:
             if report.outcome != "passed" or report.sections or report.user_properties or len(vars(report)) != _FIELDS:
                 return None
             times += (report.duration, report.start, report.stop)
-        return times
+        return times if all(type(each) is float for each in times) else None
 
     def _serialised(self, report: pytest.TestReport) -> dict[str, Any]:
         data: dict[str, Any] = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
@@ -276,6 +279,7 @@ class ItemRunner:
         standing = list(state.stack)
         if previous is None or standing == needed[: len(standing)]:
             return
+        self._worker.flush()
         # Not the hook: its plugins have ended this item already, and would fail on what they have cleaned up.
         capture = self._config.pluginmanager.getplugin("capturemanager")
         with capture.item_capture("teardown", previous) if capture is not None else contextlib.nullcontext():

@@ -376,8 +376,8 @@ class Loop:
         reports: Reports = ()
         facts: Mapping[str, Any] = {}
         if kind == "passed":
-            verdict = verdicts.of_pass(check, *news[2:5], **self._surroundings)
-            reports = news[5]
+            _, _, started_at, duration_s, reports, *cpu_s = news
+            verdict = verdicts.of_pass(check, started_at, duration_s, *(cpu_s or (None,)), **self._surroundings)
         elif kind in ("ended", "command"):
             facts = news[2] if kind == "command" else dict(zip(messages.ENDED, news[2:], strict=True))
             verdict = verdicts.of_command(check, facts, seat.order, **self._surroundings)

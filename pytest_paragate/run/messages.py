@@ -39,8 +39,8 @@ news
 ===========  ==============================================================================================
 begin        an item starts: ``index, at``
 ended        a command came to its own end, silently: ``index, returncode, started_at, duration_s, cpu_s, max_rss_kb``
-passed       an item passed and its reports say nothing else: ``index, started_at, duration_s, cpu_s, phases``, where
-             phases are ``duration, start, stop`` of setup, call and teardown
+passed       an item passed and its reports say nothing else: ``index, started_at, duration_s, phases``, where phases
+             are ``duration, start, stop`` of setup, call and teardown; ``cpu_s`` behind them of what has the mark
 command      a command ended: ``index, facts``, the same as of ``ended`` by name, and where there are any ``timed_out,
              stopped, leaked``, what was read from its output (``judged``), its ``log`` and the ``output`` that people
              see of it

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -28,11 +29,11 @@ _CLEARS = ("cacheclear", "clean_alluredir")
 _HEARD_OUT_S = 1.0
 
 
-def hears_reports(config: pytest.Config, plugin: object) -> bool:
-    """Whether a plugin must hear what is reported in the worker that runs the test."""
-    home = _home(plugin)
+def deaf_to_reports(config: pytest.Config, plugins: Iterable[object]) -> list[object]:
+    """Those of ``plugins`` that need not hear what is reported in the worker that runs the test."""
+    hearing = {*_WRITES_WHERE_IT_RUNS, *_takers(config)}
     # The session counts failures, which fixtures may ask for.
-    return isinstance(plugin, pytest.Session) or home in _WRITES_WHERE_IT_RUNS or home in _takers(config)
+    return [each for each in plugins if not isinstance(each, pytest.Session) and _home(each) not in hearing]
 
 
 def keep_from_clearing(config: pytest.Config) -> None:

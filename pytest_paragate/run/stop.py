@@ -30,8 +30,9 @@ class Stop:
                 os.write(self._write_fd, b"!")
 
     def clear(self) -> None:
-        self.take()
-        self._level = 0
+        if self._level:  # looking takes a system call, and an exception
+            self.take()
+            self._level = 0
 
     def take(self) -> int:
         """The level; ``fileno()`` is not readable again until the next request."""

@@ -63,7 +63,7 @@ def of_pass(
     check: Check,
     started_at: float,
     duration_s: float,
-    cpu_s: float,
+    cpu_s: float | None,
     *,
     gate_started_at: float,
     baselines: "Callable[[], Baselines] | None" = None,

@@ -1,8 +1,9 @@
 """The far side of a slot: takes one piece of work at a time and says what came of it.
 
 Invariants: work is done in the main thread; the receiving thread only queues messages and passes on ``stop``. News is
-written down before anything else is begun, so it survives whatever comes next; the controller is told of it when there
-is nothing left to do here, or when it has not been told for a while. When the connection ends, whatever runs is killed
+written down before anything else is begun, so it survives whatever comes next (that an item has passed, together with
+the beginning of the next one); the controller is told of it when there is nothing left to do here, or when it has not
+been told for a while. When the connection ends, whatever runs is killed
 and the process goes.
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_paragate.run import forks, keeper, linux, messages, stack
-from pytest_paragate.run.journal import Journal, line_of
+from pytest_paragate.run.journal import Journal, line_of, line_of_numbers
 from pytest_paragate.run.messages import LOST_CONNECTION, Message
 from pytest_paragate.run.stop import Stop
 
@@ -45,6 +46,7 @@ class Worker:
         self.setup = setup
         self._order_of = order_of
         self._journal = _journal(setup["journal"])
+        self._unwritten = b""
         self._told_at = 0.0
         self._has_news = False
         self.stop = Stop()
@@ -77,21 +79,31 @@ class Worker:
     def news(self, *news: Any) -> None:
         """Write down what happened (see ``messages``); tell the controller unless that has been done a moment ago."""
         self._write(line_of(news))
-        if time.monotonic() - self._told_at > _TELL_EVERY_S:
-            self.tell()
+        self._tell_seldom(time.monotonic())
 
-    def note(self, *news: Any) -> None:
-        """Write down what need not be known at once."""
-        self._write(line_of(news))
+    def passed(self, numbers: list[Any]) -> None:
+        """An item has passed: see ``messages``. :meth:`begin_item` or :meth:`flush` has to follow."""
+        self._unwritten += line_of_numbers("passed", numbers)
+
+    def flush(self) -> None:
+        """Write down what has not been yet."""
+        if self._unwritten:
+            self._write(b"")
 
     def tell(self) -> None:
         """Let the controller know that there is news."""
+        self.flush()
         if self._has_news:
             self._has_news = False
             self._told_at = time.monotonic()
             self.send({"say": "news"})
 
+    def _tell_seldom(self, now: float) -> None:
+        if now - self._told_at > _TELL_EVERY_S:
+            self.tell()
+
     def _write(self, line: bytes) -> None:
+        line, self._unwritten = self._unwritten + line, b""
         if self._journal is not None:
             try:
                 self._journal.write(line)
@@ -150,6 +162,7 @@ class Worker:
             self._run_command(self._pending)
         else:
             run_items(self._pending)
+        self.tell()
         self.obey()
 
     def refuse_pending(self, why: str) -> None:
@@ -164,8 +177,12 @@ class Worker:
         self._begin(index)
         self.has_run_items = True
         self.was_stopped = False
-        self.note("begin", index, at)
+        self._begun(index, at)
         self._is_item_running = True
+
+    def _begun(self, index: int, at: float) -> None:
+        self._write(line_of_numbers("begin", [index, at]))
+        self._tell_seldom(at)
 
     def end_stopped_item(self) -> NoReturn:
         """Leave the running item, which was told to end."""
@@ -214,7 +231,7 @@ class Worker:
         """A run of short ones."""
         indices = message["indices"]
         for position, index in enumerate(indices):
-            self.note("begin", index, time.monotonic())
+            self._begun(index, time.monotonic())
             self._run_command(message["orders"][position] if self._order_of is None else self._order_of(index))
             if self.is_run_over:
                 self.news("left", indices[position + 1 :])
