@@ -11,6 +11,7 @@ import pytest
 from pytest_paragate.model import DEFAULT_AGENT, Check
 from pytest_paragate.plan import Plan
 from pytest_paragate.report import plain, pytest_reports
+from pytest_paragate.report.silent import SilentReports
 from pytest_paragate.report.text import can_show_unicode, neutral
 from pytest_paragate.run.audience import Reports
 from pytest_paragate.run.nodes import Nodes
@@ -22,6 +23,10 @@ _NOT_TOLD: Mapping[Outcome, Sequence[str]] = {
     Outcome.CANCELLED: ("lfplugin", "stepwiseplugin"),
     Outcome.BLOCKED: ("stepwiseplugin",),
 }
+# Parts of pytest to which a setup or teardown that passed is no news; the first keeps it for --durations.
+_INDIFFERENT = ("terminalreporter", "session", "logging-plugin", "lfplugin")
+# Where it listens only for lines that it shows live, which come from workers here.
+_LISTENS_FOR_LIVE_LOGS = "logging-plugin"
 
 
 class Delivery:
@@ -36,8 +41,11 @@ class Delivery:
             # As pytest-xdist does: tests of several files take turns, and each change would be a line of its own.
             self._terminal.showfspath = False
         # With a worker's name in front of every result, the line that says what starts would only come twice.
-        is_twice = [self._terminal] if self._terminal is not None and nodes.is_distributed else []
-        self._logstart = self._config.pluginmanager.subset_hook_caller("pytest_runtest_logstart", is_twice)
+        is_twice = ["terminalreporter"] if nodes.is_distributed else []
+        self._logstart = self._hook_without("pytest_runtest_logstart", [*is_twice, _LISTENS_FOR_LIVE_LOGS])
+        self._logfinish = self._hook_without("pytest_runtest_logfinish", [_LISTENS_FOR_LIVE_LOGS])
+        self._keywords = pytest_reports.Keywords()
+        self._silent = self._silent_reports()
         self._partial: dict[tuple[int, str], bytes] = {}
         # Lines of checks that were told together: each write to the terminal is a system call.
         self._lines: list[str] = []
@@ -53,13 +61,17 @@ class Delivery:
         item, check = self._session.items[index], self._plan.checks[index]
         if not check.is_marked and verdict.outcome is Outcome.CANCELLED:
             return  # as pytest does: tests that a stopped run did not reach, or did not let end, are not reported
-        hook = self._config.hook
-        logreport = self._logreport_without(_NOT_TOLD.get(verdict.outcome, ()))
-        made = self._made(item, check, verdict, reports)
         self._end_output(index)
         if not check.is_marked:
             self.told()
-            self._logstart(nodeid=item.nodeid, location=item.location)
+            if self._logstart.get_hookimpls():
+                self._logstart(nodeid=item.nodeid, location=item.location)
+            if self._silent is not None and _are_times(reports):
+                self._passed(index, item, verdict.worker, cast("Sequence[float]", reports), self._silent)
+                return
+        hook = self._config.hook
+        logreport = self._hook_without("pytest_runtest_logreport", _NOT_TOLD.get(verdict.outcome, ()))
+        made = self._made(item, check, verdict, reports)
         for report in made:
             self._nodes.mark(report, verdict.worker, index)
             if hasattr(report, "paragate_junit"):
@@ -68,29 +80,56 @@ class Delivery:
                 junit.write(self._config, report)
             logreport(report=report)
         if not check.is_marked:
-            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            self._finish(item)
         else:
             for report in made:
                 report.__dict__["paragate_is_news"] = False
             self._print_line(check, verdict, made)
             hook.pytest_paragate_verdict(check=check, verdict=verdict)
 
+    def _passed(
+        self, index: int, item: pytest.Item, worker: str | None, times: Sequence[float], silent: SilentReports
+    ) -> None:
+        """Tell of a test that passed, where nobody wants to know more."""
+        call = pytest_reports.of_call(item, times, self._keywords.of(item))
+        self._nodes.mark(call, worker, index)
+        silent.add_around(call, times)
+        self._config.hook.pytest_runtest_logreport(report=call)
+        self._finish(item)
+
+    def _finish(self, item: pytest.Item) -> None:
+        if self._logfinish.get_hookimpls():
+            self._logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _silent_reports(self) -> SilentReports | None:
+        """Where reports of setups and teardowns that passed may go unheard; None where somebody listens to them."""
+        words = self._config.hook.pytest_report_teststatus.get_hookimpls()
+        has_own_words = any(not _belongs_to(each.function, "_pytest.", "pytest_paragate.") for each in words)
+        if has_own_words or type(self._terminal) is not pytest.TerminalReporter:
+            return None
+        if self._hook_without("pytest_runtest_logreport", _INDIFFERENT).get_hookimpls():
+            return None
+        stats: Any = self._terminal.stats
+        silent = stats[""] = SilentReports(stats.get("", ()))
+        return silent
+
     def _made(self, item: pytest.Item, check: Check, verdict: Verdict, reports: Reports) -> list[pytest.TestReport]:
         if check.kind == "command":
             return pytest_reports.of_command(item, check, verdict)
-        if reports and isinstance(reports[0], float):
-            return pytest_reports.of_pass(item, check, verdict, cast("Sequence[float]", reports))
+        if _are_times(reports):
+            times = cast("Sequence[float]", reports)
+            return pytest_reports.of_pass(item, check, verdict, times, self._keywords.of(item))
         is_test = check.kind == "test"
         serialised = cast("Sequence[Mapping[str, Any]]", reports)
         revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in serialised]
         return pytest_reports.of_phases(item, check, verdict, revived)
 
-    def _logreport_without(self, names: Sequence[str]) -> Any:
+    def _hook_without(self, hook: str, names: Sequence[str]) -> Any:
         if not names:
-            return self._config.hook.pytest_runtest_logreport
+            return getattr(self._config.hook, hook)
         manager = self._config.pluginmanager
         plugins = [plugin for name in names if (plugin := manager.getplugin(name)) is not None]
-        return manager.subset_hook_caller("pytest_runtest_logreport", plugins)
+        return manager.subset_hook_caller(hook, plugins)
 
     def stop_wanted(self) -> str | None:
         """What plugins and pytest's own ``--stepwise`` ask for through the session."""
@@ -162,3 +201,12 @@ class Delivery:
         revived = pytest_reports.revived(self._config, report)
         self._nodes.mark(revived, report["worker_id"], None)
         self._config.hook.pytest_runtest_logreport(report=revived)
+
+
+def _belongs_to(function: Callable[..., object], *homes: str) -> bool:
+    return function.__module__.startswith(homes)
+
+
+def _are_times(reports: Reports) -> bool:
+    """Whether an item has passed and its reports said nothing else: then these are the times of its phases."""
+    return bool(reports) and isinstance(reports[0], float)

@@ -17,7 +17,8 @@ from pytest_paragate.report.text import neutral, seconds
 from pytest_paragate.verdict import Outcome, Verdict
 
 ReportOutcome = Literal["passed", "failed", "skipped"]
-_PHASES: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
+Phase = Literal["setup", "call", "teardown"]
+_HAS_NODE_IDS = hasattr(pytest.TestReport, "id")  # or strings, in earlier versions of pytest
 
 
 class VerdictRepr(TerminalRepr):
@@ -86,19 +87,29 @@ def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest
     return [call, _with_facts(facts)]
 
 
-def of_pass(item: pytest.Item, check: Check, verdict: Verdict, times: Sequence[float]) -> list[pytest.TestReport]:
+def of_pass(
+    item: pytest.Item, check: Check, verdict: Verdict, times: Sequence[float], keywords: Mapping[str, Any]
+) -> list[pytest.TestReport]:
     """Reports of an item that passed, from ``duration, start, stop`` of its three phases."""
-    keywords = dict.fromkeys(item.keywords, 1)
-    first = pytest.TestReport(item.nodeid, item.location, keywords, "passed", None, "setup")  # type: ignore[arg-type]
-    reports = []
-    for phase, when in enumerate(_PHASES):
-        duration, start, stop = times[3 * phase : 3 * phase + 3]
-        facts = {"when": when, "duration": duration, "start": start, "stop": stop}
-        reports.append(_with_facts({**vars(first), **facts, "sections": [], "user_properties": []}))
+    call = of_call(item, times, keywords)
+    reports = [like(call, "setup", *times[:3]), call, like(call, "teardown", *times[6:])]
     if check.is_marked:
-        _tag(reports[1], check, verdict)
-        reports[2].user_properties += properties(check, verdict)
+        _tag(call, check, verdict)
+        reports[-1].user_properties += properties(check, verdict)
     return reports
+
+
+def of_call(item: pytest.Item, times: Sequence[float], keywords: Mapping[str, Any]) -> pytest.TestReport:
+    """The report of the call of an item that passed."""
+    nodeid: Any = item.id if _HAS_NODE_IDS else item.nodeid
+    duration, start, stop = times[3:6]
+    return pytest.TestReport(nodeid, item.location, keywords, "passed", None, "call", (), duration, start, stop)
+
+
+def like(other: pytest.TestReport, when: Phase, duration: float, start: float, stop: float) -> pytest.TestReport:
+    """The report of another phase of an item that passed."""
+    phase: dict[str, Any] = {"when": when, "duration": duration, "start": start, "stop": stop}
+    return _with_facts({**vars(other), **phase, "sections": [], "user_properties": []})
 
 
 def _with_facts(facts: dict[str, Any]) -> pytest.TestReport:
@@ -108,6 +119,22 @@ def _with_facts(facts: dict[str, Any]) -> pytest.TestReport:
     for name, value in facts.items():
         object.__setattr__(report, name, value)
     return report
+
+
+class Keywords:
+    """The keywords of items as reports have them. Neighbours share those of their parent."""
+
+    def __init__(self) -> None:
+        self._parent: pytest.Collector | None = None
+        self._of_parent: list[str] = []
+
+    def of(self, item: pytest.Item) -> dict[str, Any]:
+        own = getattr(item.keywords, "_markers", None)
+        if own is None or item.parent is None:
+            return dict.fromkeys(item.keywords, 1)
+        if item.parent is not self._parent:
+            self._parent, self._of_parent = item.parent, list(item.parent.keywords)
+        return dict.fromkeys((*own, *self._of_parent), 1)
 
 
 def of_phases(

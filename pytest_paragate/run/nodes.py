@@ -219,15 +219,14 @@ class Nodes:
         """Let a report say where it comes from."""
         if worker_id is None:
             return
-        marks: dict[str, Any] = {"worker_id": worker_id, "testrun_uid": self._uid}
+        marked: Any = report
+        marked.worker_id, marked.testrun_uid = worker_id, self._uid
         if index is not None:
-            marks["item_index"] = index
-            if self._crash_marks:
-                marks.update(self._crash_marks.get(index, ()))
+            marked.item_index = index
+            for name, value in self._crash_marks.get(index, {}).items():
+                setattr(marked, name, value)
         if self.is_distributed and worker_id in self._nodes:
-            marks["node"] = self._nodes[worker_id]
-        for name, value in marks.items():  # not in __dict__, which would have to be made for it
-            setattr(report, name, value)
+            marked.node = self._nodes[worker_id]
 
     # hooks
 

@@ -482,3 +482,21 @@ def test_a_flood_shows_its_head_and_tail_and_counts_the_rest(hostile: GateRun) -
     assert hidden is not None
     log = Path(hostile.check("floods")["log"])
     assert log.stat().st_size >= 3_000_000
+
+
+SEEN = """
+def pytest_terminal_summary(terminalreporter):
+    reports = [each for key in ("", "passed") for each in terminalreporter.stats.get(key, [])]
+    for each in sorted(reports, key=lambda each: each.start):
+        terminalreporter.write_line(f"seen {each.when} {each.nodeid} {each.worker_id}")
+"""
+
+
+def test_setups_and_teardowns_that_passed_are_where_plugins_look_for_them(project: Project, workers: str) -> None:
+    project.write({"conftest.py": SEEN, "test_it.py": "def test_one(): pass\ndef test_two(): pass\n"})
+    run = project.run(workers, "--durations=0", "-vv")
+    seen = [line.split()[1:] for line in run.text.splitlines() if line.startswith("seen ")]
+    phases = ["setup", "call", "teardown"]
+    assert seen == [[phase, f"test_it.py::{name}", "gw0"] for name in ("test_one", "test_two") for phase in phases]
+    assert "s setup    test_it.py::test_two" in run.text
+    assert "s teardown test_it.py::test_one" in run.text
