@@ -19,6 +19,9 @@ class Locations:
     def __init__(self, session: pytest.Session) -> None:
         self._session = session
         self._files: dict[str, str | None] = {}
+        # Of the parent of the latest item, and so of most that follow: what its path within the module begins with.
+        self._parent: pytest.Collector | None = None
+        self._prefix = ""
 
     def settle(self, item: pytest.Item) -> None:
         """Do nothing for an item that has its own idea of where it is."""
@@ -30,7 +33,9 @@ class Locations:
         code = function.__code__
         file = self._relative(code.co_filename)
         if file is not None:
-            item.__dict__["location"] = (file, code.co_firstlineno - 1, item.getmodpath())
+            if item.parent is not self._parent:
+                self._parent, self._prefix = item.parent, item.getmodpath().removesuffix(item.name)
+            item.__dict__["location"] = (file, code.co_firstlineno - 1, self._prefix + item.name)
 
     def _relative(self, file: str) -> str | None:
         if file not in self._files:

@@ -5,11 +5,8 @@
 - "checks" counts checks and marked tests; ordinary tests appear in the result column and in lines of their own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from pytest_paragate.report.text import cells, cut, cut_middle, neutral, seconds
 from pytest_paragate.verdict import CheckResult, GateResult, GroupVerdict, Outcome, SpeedupBasis, Verdict
@@ -33,16 +30,14 @@ _BASIS: dict[SpeedupBasis, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """One line without its newline, and the colour in which pytest's terminal writer should write it."""
 
     text: str
     markup: Markup | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
+class _Page(NamedTuple):
     """The paper: its width in cells and the signs that it can show."""
 
     width: int
@@ -79,8 +74,7 @@ class _Page:
         return [Line(text=text.replace("\xa0", " ").rstrip(), markup=markup) for text in (*lines, line)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Entry(NamedTuple):
     """One thing that is not as it should be: the word in front, what it is about, and why."""
 
     label: str
