@@ -296,8 +296,7 @@ class ForkLauncher:
 
     def close(self) -> None:
         self._is_closing = True
-        self._zygote.close()
-        self._listener.join(SETTLE_S)
+        self._zygote.close(self._listener)
         self._group.terminate(timeout=SETTLE_S)
         if self._adopts:
             linux.become_subreaper(False)
