@@ -66,6 +66,11 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         [],
         ["setting `paragate_resources`: the units of port cannot be '8003-8000'", "hint: write port=3, or port=8000-"],
     ),
+    "flaky or not": (
+        {**declared(""), "pyproject.toml": "[tool.pytest.ini_options]\nparagate_fail_on_flaky = 'maybe'\n"},
+        [],
+        ["setting `paragate_fail_on_flaky`: invalid truth value 'maybe'", "hint: write true or false"],
+    ),
     "group without members": (
         declared('gate.group("mirrors", wait="any")'),
         [],
