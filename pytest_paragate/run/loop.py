@@ -288,7 +288,7 @@ class Loop:
         if self._units is None:
             from pytest_paragate.units import Units
 
-            self._units = Units(self._plan.checks, self._plan.capacities, self._plan.first_units)
+            self._units = Units(self._plan.checks, self._plan.first_units)
         return self._units.take(index)
 
     def _order(self, index: int) -> Message:
