@@ -1,7 +1,7 @@
 """Which units of its resources an item holds while it runs: the lowest that are free, by number.
 
-The schedule sees to it that there are enough; this only says which. What an item takes by the thousand (megabytes, say) is
-an amount and has no numbers: nobody could use them, and no environment would hold them.
+The schedule sees to it that there are enough; this only says which. What an item takes by the thousand (megabytes, say)
+is an amount and has no numbers: nobody could use them, and no environment would hold them.
 """
 
 from __future__ import annotations
