@@ -99,6 +99,17 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         [],
         ['conftest.py:4: "x" is in the group "mirror", which does not exist', 'hint: did you mean "mirrors"?'],
     ),
+    "group that is named as what needs it does": (
+        declared('gate.group("mirrors")\nx = gate.command("true", group="group:mirrors")'),
+        [],
+        ['conftest.py:4: "x" is in the group "group:mirrors", which does not exist', 'hint: did you mean "mirrors"?'],
+    ),
+    "group that is needed as a check is": (
+        declared('gate.group("mirrors")\nx = gate.command("true", group="mirrors")\n'
+                 'y = gate.command("true", needs="mirrors")'),
+        [],
+        ['conftest.py:5: "y" needs "mirrors", which does not exist', 'hint: did you mean "group:mirrors"?'],
+    ),
     "group in TOML with an impossible share": (
         table('[tool.paragate.groups.g]\nwait = "120%"\n[tool.paragate.checks.x]\nrun = "true"\ngroup = "g"'),
         [],
