@@ -113,6 +113,9 @@ class ScriptedWorker:
     def is_stopped(self) -> bool:
         return False
 
+    def printed(self) -> str:
+        return ""
+
 
 class Listener:
     """The audience: what was told, in order."""

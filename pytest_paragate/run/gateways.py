@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from pytest_paragate.run import linux, messages, orphans
+from pytest_paragate.run.excerpt import read_captured
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.zygote import Zygote
 
@@ -81,6 +82,9 @@ class WorkerHandle(Protocol):
 
     def is_stopped(self) -> bool:
         """Whether a signal has stopped the process."""
+
+    def printed(self) -> str:
+        """What the running item has printed and not told, where that can be seen."""
 
 
 Setup = Callable[[str], Message]
@@ -232,6 +236,9 @@ class ForkWorker(Connected):
 
     def is_stopped(self) -> bool:
         return self.pid is not None and linux.is_stopped(self.pid)
+
+    def printed(self) -> str:
+        return "" if self.pid is None else read_captured(self.pid)
 
 
 class ForkLauncher:

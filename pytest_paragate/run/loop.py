@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 # How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
 _OVERDUE_S = 5.0
+# How long an item may take to end after its grace, which a command that it runs may need, seconds.
+_WINDING_UP_S = 0.2
 # How long a result may wait to be reported while there is work to hand out, seconds.
 _REPORT_EVERY_S = 0.2
 # How often a worker that is busy with items and silent is looked at, seconds.
@@ -78,6 +80,7 @@ class _Seat:
         self.has_items = self.has_tests = False
         self.stopped_at: float | None = None  # since when its worker has been stopped by a signal
         self.was_stopped = False  # and was killed for that
+        self.printed = ""  # by the item that it was killed under
 
     @property
     def is_busy(self) -> bool:
@@ -85,6 +88,7 @@ class _Seat:
 
     def forget_item(self) -> None:
         self.current = self.began_at = self.deadline = self.order = None
+        self.printed = ""
 
 
 class Loop:
@@ -606,7 +610,7 @@ class Loop:
         grace_s = 0.0 if kill else self._grace_s(seat)
         is_command = seat.current is not None and self._plan.checks[seat.current].kind == "command"
         # A command's grace is its worker's to give; the worker itself is only overdue some time later.
-        seat.deadline = time.monotonic() + grace_s + (_OVERDUE_S if is_command else 0.0)
+        seat.deadline = time.monotonic() + grace_s + (_OVERDUE_S if is_command else 0.0 if kill else _WINDING_UP_S)
 
     def _grace_s(self, seat: _Seat) -> float:
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
@@ -623,6 +627,8 @@ class Loop:
             else:
                 seat.order = seat.order or late
                 seat.deadline = None
+                if self._is_item(seat.current):
+                    seat.printed = seat.worker.printed()
                 seat.worker.kill(shows_stack=self._is_item(seat.current))
         for worker_id, (worker, kill_at) in list(self._leaving.items()):
             if kill_at <= now:
@@ -712,6 +718,7 @@ class Loop:
             last_words=verdicts.last_words(self._settings.crash_path(event.worker)),
         )
         verdict = verdict._replace(
+            output=seat.printed,
             start_s=None if began_at is None else began_at - self._started_at,
             duration_s=0.0 if began_at is None else time.monotonic() - began_at,
         )
@@ -749,6 +756,7 @@ class Loop:
                 order = seat.order or verdicts.Order(reason=f"killed by {name}", is_timeout=False)
                 self._tell_to_stop(seat, order, kill=True)
                 if self._is_item(seat.current):
+                    seat.printed = seat.worker.printed()
                     seat.worker.kill()
         for worker, _ in self._leaving.values():
             worker.kill()

@@ -482,3 +482,11 @@ def test_a_flood_shows_its_head_and_tail_and_counts_the_rest(hostile: GateRun) -
     assert hidden is not None
     log = Path(hostile.check("floods")["log"])
     assert log.stat().st_size >= 3_000_000
+
+
+def test_a_check_that_fails_in_a_command_shows_its_own_line_and_not_our_source(project: Project) -> None:
+    text = "import pytest_paragate as gate\n@gate.check\ndef fails(paragate_run):\n    paragate_run('false')\n"
+    run = project.write({"conftest.py": text}).run()
+    assert ">       paragate_run('false')" in run.text
+    assert "CommandFailed: exit status 1: false" in run.text
+    assert "command.py" not in run.text
