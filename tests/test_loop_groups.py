@@ -26,7 +26,7 @@ from pytest_paragate.plan import Plan
 from pytest_paragate.run.audience import LoopResult, LoopSettings
 from pytest_paragate.run.gateways import Event, Said
 from pytest_paragate.run.loop import Loop
-from pytest_paragate.run.messages import Message, packed
+from pytest_paragate.run.messages import Message, packed, unpacked
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.verdict import CheckResult, Outcome, Verdict
 
@@ -243,6 +243,27 @@ def test_every_order_of_finishing_and_every_outcome(
             if verdict.outcome is Outcome.CANCELLED:
                 assert "group g" in (verdict.reason or "")
         assert len(script.started) == len(set(script.started)), case
+
+
+@pytest.mark.parametrize(("how_late_s", "outcome"), [(-1.0, Outcome.PASSED), (1.0, Outcome.CANCELLED)])
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_one_that_goes_on_after_it_was_told_to_end_cannot_pass_any_more(
+    how_late_s: float, outcome: Outcome, is_plain: bool
+) -> None:
+    class Deaf(Script):
+        def get(self, timeout: float | None = None) -> Event:
+            if 1 not in self.told:
+                return super().get(timeout)
+            duration_s = time.monotonic() + how_late_s
+            report = {"outcome": "passed", "when": "call", "longrepr": None, "sections": []}
+            facts = {**unpacked(_SKIP), "reports": [report], "duration_s": duration_s}
+            news = ["passed", 1, 0.0, duration_s, 0.0, [0.0] * 9] if is_plain else ["item", 1, packed(facts)]
+            return Said(worker=self.running.pop(1), message={"say": "news", "lines": json.dumps(news) + "\n"})
+
+    plan, _ = group_of([0], [0], rest="cancel")
+    result, _, status = run(plan, Deaf([0, 1], {0: [0], 1: [0]}, quick=True))
+    assert status == 0
+    assert result.verdicts[1].outcome is outcome
 
 
 def group_of(*ends: Sequence[int], wait: int | str = "any", rest: str = "finish", **keys: Any) -> tuple[Plan, Script]:

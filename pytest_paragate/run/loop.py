@@ -77,6 +77,7 @@ class _Seat:
         self.began_at: float | None = None
         self.deadline: float | None = None
         self.order: verdicts.Order | None = None
+        self.told_s: float | None = None  # when its item was first told to end
         self.has_items = self.has_tests = False
         self.stopped_at: float | None = None  # since when its worker has been stopped by a signal
         self.was_stopped = False  # and was killed for that
@@ -87,7 +88,7 @@ class _Seat:
         return self.worker is not None and bool(self.pending)
 
     def forget_item(self) -> None:
-        self.current = self.began_at = self.deadline = self.order = None
+        self.current = self.began_at = self.deadline = self.order = self.told_s = None
         self.printed = ""
 
 
@@ -391,6 +392,10 @@ class Loop:
             reports = facts["reports"]
         else:  # cannot, differs
             verdict = Verdict(outcome=Outcome.ERROR, summary=news[2], reason=news[2])
+        if kind in ("passed", "item") and seat.order is not None and seat.told_s is not None:
+            late = verdicts.of_late(verdict, check, seat.order, told_s=seat.told_s)
+            if late is not None:
+                verdict, reports = late, () if kind == "passed" else reports
         worker = seat.worker
         assert worker is not None
         self._release(seat, index)
@@ -604,6 +609,7 @@ class Loop:
         if seat.worker is None:
             return
         seat.order = order
+        seat.told_s = self._now_s() if seat.told_s is None else seat.told_s
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
         if index is not None:
             seat.worker.send(messages.stop(index, kill=kill, ends_run=self._is_stopped))
