@@ -300,6 +300,15 @@ def test_failures_of_an_unmet_group_count_for_maxfail_at_its_decision_and_start_
     assert 2 not in script.started
 
 
+def test_one_that_its_group_has_cancelled_keeps_that_reason_when_the_run_stops_meanwhile() -> None:
+    members = [check(f"m{i}", group="g", agent=f"a{i}") for i in range(2)]
+    plan = plan_of(*members, check("fails", agent="b"), groups=[group("g", "any", "cancel")])
+    result, _, status = run(plan, Script([0, 2, 1], {0: [0], 1: [0], 2: [1]}, quick=False), maxfail=1)
+    assert (status, result.stopped_by_maxfail) == (1, True)
+    assert (result.verdicts[1].outcome, result.verdicts[1].tolerated) == (Outcome.CANCELLED, True)
+    assert result.verdicts[1].reason == "group g is met: 1 of 2 passed, 1 needed"
+
+
 def test_a_check_that_passes_on_its_third_try_is_flaky_and_keeps_all_three() -> None:
     plan = plan_of(check("a", retries=5))
     result, listener, status = run(plan, Script([0], {0: [1, 7, 0]}, quick=False))

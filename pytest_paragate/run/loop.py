@@ -592,7 +592,11 @@ class Loop:
         self._is_stopped = True
         for seat in self._seats.values():
             if seat.pending:
-                self._tell_to_stop(seat, verdicts.Order(reason=reason, is_timeout=False))
+                # What is being ended already keeps its reason, and what is left of its grace.
+                was_told, deadline = seat.order, seat.deadline
+                self._tell_to_stop(seat, was_told or verdicts.Order(reason=reason, is_timeout=False))
+                if was_told is not None:
+                    seat.deadline = deadline
                 # Of a run of tests only the one that runs is ended; the others were not started.
                 unstarted = [index for index in seat.pending if index != seat.current]
                 if seat.current is not None and unstarted:
