@@ -173,7 +173,7 @@ def _completed(
     context.commands.append(
         {
             "command": shown,
-            "returncode": done.returncode,
+            "returncode": None if done.stopped else done.returncode,
             "duration_s": done.duration_s,
             "cpu_s": done.cpu_s,
             "max_rss_kb": done.max_rss_kb,
