@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +53,7 @@ def agreement(fact: object, sources: Sequence[object], keys: MutableMapping[str,
         except ValueRefusedError as problem:
             problems.append(problem)
     words = dict.fromkeys(word for source in read for word in source.words)
+    problems += _repeated(read)
     if not problems and (not words or (len(words) == 1 and len(read) < 2 and read[0].is_sum)):
         hint = f'write gate.agree("{fact}", "one", "other")'
         problems.append(ValueRefusedError("gate.agree needs at least two checks to compare", hint))
@@ -86,12 +88,28 @@ def _read(source: object, fact: str) -> list[_Source]:
     )
 
 
+def _repeated(sources: Sequence[_Source]) -> list[ValueRefusedError]:
+    """What is named twice: compared with itself it agrees whatever it says, and added up it counts once."""
+    told = Counter((word, source.fact) for source in sources for word in source.words)
+    return [
+        ValueRefusedError(f"gate.agree names {shown(word)} twice", "name every check once")
+        for (word, _), times in told.items()
+        if times > 1
+    ]
+
+
 def disagreement(fact: str, sources: Sequence[_Source], results: Results, *, tolerance: Number = 0) -> str | None:
     """What to say when the sources do not agree on ``fact`` or one says nothing about it; None when they agree."""
     said: list[tuple[str, str, Number]] = []
     silent: list[str] = []
+    asked: set[tuple[int, str]] = set()
     for source in sources:
-        verdicts = {name: each for word in source.words for name, each in results.meant(word).items()}
+        verdicts: dict[str, Verdict] = {}
+        for word in source.words:
+            # One may be meant by its name and by its family's.
+            known = set(map(id, verdicts.values()))
+            verdicts.update((name, each) for name, each in results.meant(word).items() if id(each) not in known)
+        asked.update((id(each), source.fact) for each in verdicts.values())
         values = {name: _values(each, source.fact) for name, each in verdicts.items()}
         silent += [_silence(name, source.fact, verdicts[name]) for name, found in values.items() if not found]
         if source.is_sum and values:
@@ -102,7 +120,7 @@ def disagreement(fact: str, sources: Sequence[_Source], results: Results, *, tol
             said += [(name, source.fact, number) for name, found in values.items() for number in found]
     if silent:
         return "; ".join(silent)
-    if len(said) < 2:
+    if len(said) < 2 or len(asked) < 2:
         return f"there are not two checks to compare {fact} of"
     values_said = [value for *_, value in said]
     if max(values_said) - min(values_said) <= tolerance:

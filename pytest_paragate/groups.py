@@ -143,6 +143,10 @@ class GroupNames:
         # In a plan there are only groups of which something was selected.
         self._number = {group: n for n, group in enumerate(g for g, members in self._members.items() if members)}
 
+    def has(self, name: str) -> bool:
+        """Whether a group of this name is declared anywhere."""
+        return any(group.name == name for group in self._declared)
+
     def _find(self, check: Check, name: str, verb: str) -> int:
         found = [i for i, group in enumerate(self._declared) if group.name == name]
         found = [i for i in found if self._declared[i].place.file == check.place.file] or found
@@ -156,7 +160,8 @@ class GroupNames:
                 where=where,
                 hint="give the groups different names",
             )
-        guess = nearest(name, [group.name for group in self._declared])
+        plain = name.removeprefix(GROUP_PREFIX)
+        guess = plain if self.has(plain) else nearest(plain, [group.name for group in self._declared])
         declare = f'declare it: gate.group("{name}", wait="any"), or [tool.paragate.groups.{name}]'
         raise PlanError(
             f'"{check.name}" {verb} the group "{name}", which does not exist',

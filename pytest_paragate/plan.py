@@ -356,7 +356,8 @@ class _Names:
         named = [j for j in found if word in (self._all[j].name, self._all[j].nodeid)]
         found = named or found
         if not found:
-            known = nearest(word, self._words())
+            is_group = self._groups is not None and self._groups.has(word)
+            known = f"{GROUP_PREFIX}{word}" if is_group else nearest(word, self._words())
             raise PlanError(
                 f'"{check.name}" {"needs" if key == "needs" else "comes after"} "{word}", which does not exist',
                 where=str(check.place),

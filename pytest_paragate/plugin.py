@@ -223,11 +223,11 @@ class RunHooks:
         if category is None:
             return None
         word = {"xfailed": "XFAIL", "xpassed": "XPASS"}.get(category, category.upper())
-        if config.get_verbosity() < 0:
-            letters = {"passed": ".", "failed": "F", "xfailed": "x", "xpassed": "X"}  # pytest's own, where it has one
-            return category, letters.get(category, category[0]), word
-        # While it is news, the check has a line of its own in place of a letter; later the word heads pytest's summary.
-        return category, "", "" if report.paragate_is_news else word
+        letters = {"passed": ".", "failed": "F", "xfailed": "x", "xpassed": "X"}  # pytest's own, where it has one
+        if report.paragate_is_news and config.get_verbosity() >= 0:
+            # The check has a line of its own in place of a letter; later the word heads pytest's summary.
+            return category, "", ""
+        return category, letters.get(category, category[0]), word
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

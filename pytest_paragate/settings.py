@@ -136,7 +136,7 @@ def _read(config: pytest.Config) -> Settings:
         timeout_s=_first_given(config, "paragate_timeout", lambda value: parse_duration(value, "the time limit")),
         cpus=_first_given(config, "paragate_cpus", lambda value: _number_or_auto(value, "the CPU budget")),
         retries=_first_given(config, "paragate_retries", _retries),
-        fails_on_flaky=bool(config.getoption("paragate_fail_on_flaky") or config.getini("paragate_fail_on_flaky")),
+        fails_on_flaky=config.getoption("paragate_fail_on_flaky") or _is_set(config, "paragate_fail_on_flaky"),
         resources=resources,
         first_units=first_units,
         agents=agents,
@@ -267,6 +267,14 @@ def _first_given(config: pytest.Config, name: str, parse: Callable[[Any], T]) ->
     if setting in ("", None):
         return None
     return _understood(_INI.format(name), lambda: parse(setting))
+
+
+def _is_set(config: pytest.Config, name: str) -> bool:
+    """Whether an ini setting says yes. Where it says neither, some versions of pytest do not say which one."""
+    try:
+        return bool(config.getini(name))
+    except (TypeError, ValueError, pytest.UsageError) as problem:
+        raise OptionError(str(problem), where=_INI.format(name), hint="write true or false") from None
 
 
 def _understood(where: str, parse: Callable[[], T]) -> T:

@@ -460,6 +460,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("gate.group('x')\ngate.group('x')", "3: the name 'x' is taken already, by the group at conftest.py:2", "another"),
     ("gate.agree('x')", "2: gate.agree needs at least two checks to compare", 'gate.agree("x", "one", "other")'),
     ("gate.agree('x', 'a', 3)", "2: gate.agree cannot compare 3", "to add them up"),
+    ("gate.agree('x', 'a', ['b', 'a'])", "2: gate.agree names 'a' twice", "name every check once"),
     ("gate.agree('x', 'a', 'b', tolerance=-1)", "2: `tolerance` cannot be -1", ""),
     ("x = gate.command('a | b')", "2: the command 'a | b' needs a shell for a pipe", "add shell=True"),
     ("x = gate.command()", "2: the command is empty", "ruff check ."),

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pytest_paragate.run import messages
-from pytest_paragate.run.gateways import Connected, Ended, Event
+from pytest_paragate.run.gateways import Connected, Ended, Event, ForkLauncher
+from pytest_paragate.run.zygote import Zygote
 
 _FACTS = ("words", "closed", "gone")
 # Nothing comes out of a closed connection.
@@ -64,3 +71,27 @@ def test_why_a_process_is_gone_is_told_whatever_is_known_first(is_gone_first: bo
     ended = inbox.get(timeout=30)
     assert isinstance(ended, Ended)
     assert (ended.why, ended.is_final) == ("the fork server was killed", True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there are fork servers on Linux only")
+def test_a_fork_server_is_closed_when_nobody_listens_to_it_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server = subprocess.Popen(["true"])
+    server.wait()
+    zygote = object.__new__(Zygote)
+    zygote.pid, zygote._socket = server.pid, ours
+    failures: list[object] = []
+
+    def hear_slowly(launcher: ForkLauncher, news: object) -> None:
+        give_up_at = time.monotonic() + 0.3
+        while ours.fileno() >= 0 and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    monkeypatch.setattr(ForkLauncher, "_hear", hear_slowly)
+    theirs.send(json.dumps({"started": "gw0", "pid": server.pid}).encode())
+    launcher = ForkLauncher(zygote, queue.SimpleQueue(), lambda worker: {"do": "setup"}, itertools.count())
+    theirs.close()
+    launcher.close()
+    assert not launcher._listener.is_alive()
+    assert failures == []

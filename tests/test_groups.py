@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ from plans import check, group, ordinary, plan_of
 from test_schedule import Runner
 
 from pytest_paragate import lanes
-from pytest_paragate.groups import FATES, MOVES, Fate, Groups, PlannedGroup, Standing
+from pytest_paragate.groups import FATES, MOVES, Decision, Fate, Groups, PlannedGroup, Standing
 from pytest_paragate.model import Check, PlanError
 from pytest_paragate.plan import Plan
 from pytest_paragate.schedule import (
@@ -315,7 +315,7 @@ def test_the_replay_cuts_short_what_a_group_cancels() -> None:
 
 
 @st.composite
-def grouped_plans(draw: st.DrawFn) -> Plan:
+def grouped_plans(draw: st.DrawFn, *, pauses_s: Sequence[float] = (0.0, 0.0, 1.0)) -> Plan:
     """Random groups with members of random types, tries, paths and needs; some wait for groups."""
     checks: list[Check] = []
     groups = []
@@ -327,7 +327,7 @@ def grouped_plans(draw: st.DrawFn) -> Plan:
         before = [f"group:g{i}" for i in range(number)] + [item.name for item in checks]
         for i in range(size):
             needs = (draw(st.sampled_from(before)),) if before and draw(st.integers(0, 3)) == 0 else ()
-            keys = {"retries": draw(st.integers(0, 2)), "retry_pause_s": draw(st.sampled_from([0.0, 0.0, 1.0]))}
+            keys = {"retries": draw(st.integers(0, 2)), "retry_pause_s": draw(st.sampled_from(pauses_s))}
             writes = ["x"] if draw(st.booleans()) else []
             agent = draw(st.sampled_from(["one", "two", "three"]))
             exclusive = draw(st.integers(0, 8)) == 0
@@ -381,11 +381,25 @@ class Walk:
                 case Decided():
                     assert command.decision.group not in self.decided
                     self.decided[command.decision.group] = command.decision.is_met
+                    self.assert_right_then(command.decision)
         for number, planned_group in enumerate(self.plan.groups):
             known = tuple(self.fates[member] for member in planned_group.members if member in self.fates)
             standing = earliest(planned_group.wait, known, len(planned_group.members))
             if number not in self.decided:
                 assert standing == "open", "decided too late"
+
+    def assert_right_then(self, decision: Decision) -> None:
+        """What was known then decides it, whatever becomes of the others."""
+        group = self.plan.groups[decision.group]
+        size = len(group.members)
+        assert len(decision.by) == len(set(decision.by))
+        assert {self.fates[member] for member in decision.by} <= {"passed" if decision.is_met else "failed"}
+        skipped = size - decision.left
+        for fate, count in (("passed", decision.passed), ("skipped", skipped)):
+            assert count <= sum(self.fates.get(member) == fate for member in group.members)
+        failed = len(decision.by) if not decision.is_met else 0
+        known: tuple[Fate, ...] = ("passed",) * decision.passed + ("failed",) * failed + ("skipped",) * skipped
+        assert earliest(group.wait, known, size) == ("met" if decision.is_met else "unmet"), "decided too early"
 
     def settle(self, number: int, fate: Fate) -> None:
         assert number not in self.fates

@@ -5,6 +5,7 @@ What must come out is worked out here from what is asked for, without the machin
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import queue
@@ -14,28 +15,48 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from plans import check, group, plan_of
-from test_groups import earliest
+from test_groups import earliest, finally_met, grouped_plans
 
 from pytest_paragate.gate import _outcome
-from pytest_paragate.groups import Fate, Standing
+from pytest_paragate.groups import FATES, Fate, Standing
 from pytest_paragate.plan import Plan
 from pytest_paragate.run.audience import LoopResult, LoopSettings
 from pytest_paragate.run.gateways import Event, Said
 from pytest_paragate.run.loop import Loop
-from pytest_paragate.run.messages import Message
+from pytest_paragate.run.messages import Message, packed, unpacked
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.verdict import CheckResult, Outcome, Verdict
 
-WAITS: list[int | str] = ["all", "any", 2, 3, "60%"]
+WAITS: list[int | str] = ["all", "any", 2, 3, 4, "60%"]
 RESTS = ["finish", "stop", "cancel"]
+SKIPPED = -1000
+FATE_OF: dict[Outcome, Fate] = {Outcome.PASSED: "passed", Outcome.SKIPPED: "skipped"}
+ENDS: dict[Fate, int] = {"passed": 0, "failed": 1, "skipped": SKIPPED}
+
+
+_SKIP = packed(
+    {
+        "reports": [{"outcome": "skipped", "when": "setup", "longrepr": None, "sections": []}],
+        "started_at": 0.0,
+        "duration_s": 1.0,
+        "cpu_s": 0.0,
+        "stopped": False,
+        "internal_error": None,
+        "ended_session": None,
+        **dict.fromkeys(("commands", "leaked", "changed"), ()),
+        "facts": {},
+    }
+)
 
 
 class Script:
     """Workers, inbox and launcher in one: commands end one at a time, in a given order.
 
-    ``ends`` gives each command's exit statuses, one for each try. One that was told to end does so, unless it is
-    ``quick``: then it has ended by itself in the same instant.
+    ``ends`` gives each command's exit statuses, one for each try; SKIPPED stands for what function checks only can say.
+    One that was told to end does so, unless it is ``quick``: then it has ended by itself in the same instant.
     """
 
     def __init__(self, order: Sequence[int], ends: Mapping[int, Sequence[int]], *, quick: bool) -> None:
@@ -65,8 +86,10 @@ class Script:
         if index in self.told and not self.quick:
             facts = {"returncode": -15, "started_at": 0.0, "duration_s": 1.0, "cpu_s": 0.0, "max_rss_kb": 1}
             news: list[Any] = ["command", index, {**facts, "stopped": True, "output": "so far"}]
+        elif (code := self.ends[index].pop(0)) == SKIPPED:
+            news = ["item", index, _SKIP]
         else:
-            news = ["ended", index, self.ends[index].pop(0), 0.0, 1.0, 0.0, 1]
+            news = ["ended", index, code, 0.0, 1.0, 0.0, 1]
         return Said(worker=worker, message={"say": "news", "lines": json.dumps(news) + "\n"})
 
 
@@ -89,6 +112,9 @@ class ScriptedWorker:
 
     def is_stopped(self) -> bool:
         return False
+
+    def printed(self) -> str:
+        return ""
 
 
 class Listener:
@@ -131,22 +157,25 @@ def run(plan: Plan, script: Script, *, maxfail: int = 0) -> tuple[LoopResult, Li
     return result, listener, int(_outcome(result, results, (), fails_on_flaky=False)[1])
 
 
+earliest_known = functools.cache(earliest)
+
+
 def expected(
-    wait: int | str, rest: str, order: Sequence[int], passes: Sequence[bool], slots: int, *, quick: bool
+    wait: int | str, rest: str, order: Sequence[int], fates: Sequence[Fate], slots: int, *, quick: bool
 ) -> tuple[dict[int, str], bool]:
-    """What becomes of each member, and whether the group is met."""
-    size = len(passes)
+    """What becomes of each member, in the order in which it is known, and whether the group is met."""
+    size = len(fates)
     unstarted, running, told = list(range(size)), [], set()
     became: dict[int, str] = {}
-    fates: list[Fate] = []
+    known: list[Fate] = []
     standing: Standing = "open"
 
     def note(fate: Fate) -> None:
         nonlocal standing
-        fates.append(fate)
+        known.append(fate)
         if standing != "open":
             return
-        standing = earliest(wait, tuple(fates), size)
+        standing = earliest_known(wait, tuple(known), size)
         if standing == "open" or rest == "finish":
             return
         if rest == "cancel":
@@ -164,8 +193,8 @@ def expected(
             became[member] = "cancelled"
             note("failed")
         else:
-            became[member] = "passed" if passes[member] else "failed"
-            note("passed" if passes[member] else "failed")
+            became[member] = fates[member]
+            note(fates[member])
     return became, standing == "met"
 
 
@@ -187,25 +216,54 @@ def test_every_order_of_finishing_and_every_outcome(
         *members, check("next", needs="group:g", agent="debugger"), groups=[group("g", wait, rest)],
         slots={"test-runner": slots},
     )  # fmt: skip
-    for order in itertools.permutations(range(size)) if slots > 1 else [tuple(range(size))]:
-        for passes in itertools.product([True, False], repeat=size):
-            ends = {**{i: [0 if passed else 1] for i, passed in enumerate(passes)}, size: [0]}
-            script = Script([*order, size], ends, quick=quick)
-            result, _, status = run(plan, script)
-            became, is_met = expected(wait, rest, order, passes, slots, quick=quick)
-            case = f"{order} {passes}"
-            got = {i: str(result.verdicts[i].outcome) for i in range(size)}
-            assert got == became, case
-            (answer,) = result.groups
-            assert answer.met is is_met, case
-            assert str(result.verdicts[size].outcome) == ("passed" if is_met else "blocked"), case
-            assert status == (0 if is_met else 1), case
-            for i in range(size):
-                verdict = result.verdicts[i]
-                assert verdict.tolerated is (is_met and verdict.outcome is not Outcome.PASSED), case
-                if verdict.outcome is Outcome.CANCELLED:
-                    assert "group g" in (verdict.reason or "")
-            assert len(script.started) == len(set(script.started)), case
+    # Where all run from the beginning, a skipped member is nothing new under "stop" after "finish".
+    passes_or_fails = quick or (rest == "stop" and slots == size)
+    outcomes = itertools.product(FATES[:2] if passes_or_fails else FATES, repeat=size)
+    courses: set[tuple[tuple[int, str], ...]] = set()
+    for order, fates in itertools.product(itertools.permutations(range(size)), outcomes):
+        became, is_met = expected(wait, rest, order, fates, slots, quick=quick)
+        course = tuple(became.items())
+        if course in courses:
+            continue  # the same has happened in another order of those that never ran, or with outcomes nobody saw
+        courses.add(course)
+        ends = {**{i: [ENDS[fate]] for i, fate in enumerate(fates)}, size: [0]}
+        script = Script([*order, size], ends, quick=quick)
+        result, _, status = run(plan, script)
+        case = f"{order} {fates}"
+        got = {i: str(result.verdicts[i].outcome) for i in range(size)}
+        assert got == became, case
+        (answer,) = result.groups
+        assert answer.met is is_met, case
+        assert str(result.verdicts[size].outcome) == ("passed" if is_met else "blocked"), case
+        assert status == (0 if is_met else 1), case
+        for i in range(size):
+            verdict = result.verdicts[i]
+            is_good = verdict.outcome in (Outcome.PASSED, Outcome.SKIPPED)
+            assert verdict.tolerated is (is_met and not is_good), case
+            if verdict.outcome is Outcome.CANCELLED:
+                assert "group g" in (verdict.reason or "")
+        assert len(script.started) == len(set(script.started)), case
+
+
+@pytest.mark.parametrize(("how_late_s", "outcome"), [(-1.0, Outcome.PASSED), (1.0, Outcome.CANCELLED)])
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_one_that_goes_on_after_it_was_told_to_end_cannot_pass_any_more(
+    how_late_s: float, outcome: Outcome, is_plain: bool
+) -> None:
+    class Deaf(Script):
+        def get(self, timeout: float | None = None) -> Event:
+            if 1 not in self.told:
+                return super().get(timeout)
+            duration_s = time.monotonic() + how_late_s
+            report = {"outcome": "passed", "when": "call", "longrepr": None, "sections": []}
+            facts = {**unpacked(_SKIP), "reports": [report], "duration_s": duration_s}
+            news = ["passed", 1, 0.0, duration_s, 0.0, [0.0] * 9] if is_plain else ["item", 1, packed(facts)]
+            return Said(worker=self.running.pop(1), message={"say": "news", "lines": json.dumps(news) + "\n"})
+
+    plan, _ = group_of([0], [0], rest="cancel")
+    result, _, status = run(plan, Deaf([0, 1], {0: [0], 1: [0]}, quick=True))
+    assert status == 0
+    assert result.verdicts[1].outcome is outcome
 
 
 def group_of(*ends: Sequence[int], wait: int | str = "any", rest: str = "finish", **keys: Any) -> tuple[Plan, Script]:
@@ -240,6 +298,15 @@ def test_failures_of_an_unmet_group_count_for_maxfail_at_its_decision_and_start_
         "m0": "failed", "m1": "failed", "later": "cancelled", "beside": "cancelled",
     }  # fmt: skip
     assert 2 not in script.started
+
+
+def test_one_that_its_group_has_cancelled_keeps_that_reason_when_the_run_stops_meanwhile() -> None:
+    members = [check(f"m{i}", group="g", agent=f"a{i}") for i in range(2)]
+    plan = plan_of(*members, check("fails", agent="b"), groups=[group("g", "any", "cancel")])
+    result, _, status = run(plan, Script([0, 2, 1], {0: [0], 1: [0], 2: [1]}, quick=False), maxfail=1)
+    assert (status, result.stopped_by_maxfail) == (1, True)
+    assert (result.verdicts[1].outcome, result.verdicts[1].tolerated) == (Outcome.CANCELLED, True)
+    assert result.verdicts[1].reason == "group g is met: 1 of 2 passed, 1 needed"
 
 
 def test_a_check_that_passes_on_its_third_try_is_flaky_and_keeps_all_three() -> None:
@@ -292,3 +359,36 @@ def test_one_that_waits_for_another_try_when_its_group_is_met_has_failed_and_is_
     result, _, status = run(plan, script)
     assert status == 0
     assert (result.verdicts[0].outcome, result.verdicts[0].tolerated) == (Outcome.FAILED, True)
+
+
+# Properties
+
+
+@settings(max_examples=200, deadline=None)
+@given(grouped_plans(pauses_s=(0.0,)), st.data(), st.booleans(), st.sampled_from([0, 0, 1, 2]))
+def test_whatever_happens_verdicts_and_exit_status_are_right(
+    plan: Plan, data: st.DataObject, quick: bool, maxfail: int
+) -> None:
+    numbers = range(len(plan.checks))
+    tries = st.lists(st.sampled_from([0, 0, 1, SKIPPED]), min_size=3, max_size=3)
+    ends = {i: data.draw(tries) for i in numbers}
+    script = Script(data.draw(st.permutations(numbers)), ends, quick=quick)
+    result, _, status = run(plan, script, maxfail=maxfail)
+    assert set(result.verdicts) == set(numbers)
+    for i, verdict in result.verdicts.items():
+        said = ends[i][: len(ends[i]) - len(script.ends[i])]
+        if verdict.outcome is Outcome.PASSED:
+            assert said[-1] == 0
+        if i in script.told and not quick:
+            assert verdict.outcome is Outcome.CANCELLED
+    counts = dict.fromkeys(numbers, True)
+    for number, planned in enumerate(plan.groups):
+        outcomes = [result.verdicts[i].outcome for i in planned.members]
+        fates: list[Fate] = [FATE_OF.get(outcome, "failed") for outcome in outcomes]
+        assert result.groups[number].met is finally_met(planned.wait, tuple(fates))
+        counts.update(dict.fromkeys(planned.members, not result.groups[number].met))
+    good = (Outcome.PASSED, Outcome.SKIPPED)
+    is_green = all(result.verdicts[i].outcome in good for i in numbers if counts[i])
+    assert status == (0 if is_green and all(each.met for each in result.groups) else 1)
+    for i, verdict in result.verdicts.items():
+        assert verdict.tolerated is (not counts[i] and verdict.outcome not in good)

@@ -6,13 +6,14 @@ import pytest
 from plans import check, plan_of
 
 from pytest_paragate.model import PlanError
+from pytest_paragate.run.holdings import HeldUnits
 from pytest_paragate.units import Units, variables
 
 CHECKS = [check("a", uses={"port": 1}), check("b", uses={"port": 2, "db": 1}), check("c", uses={"port": 1})]
 
 
 def test_the_lowest_free_units_are_given_and_none_twice() -> None:
-    units = Units(CHECKS, {"port": 3}, {"port": 8000})
+    units = Units(CHECKS, {"port": 8000})
     assert units.take(0) == {"port": (8000,)}
     assert units.take(1) == {"port": (8001, 8002), "db": (0,)}
     units.give_back(0)
@@ -20,6 +21,17 @@ def test_the_lowest_free_units_are_given_and_none_twice() -> None:
     units.give_back(1)
     assert units.take(0) == {"port": (8001,)}
     units.give_back(1)  # it holds nothing any more
+
+
+def test_what_is_taken_by_the_thousand_has_no_numbers() -> None:
+    units = Units([check("a", uses={"kb": 10**12, "db": 1}), check("b", uses={"kb": 2})], {})
+    held = units.take(0)
+    assert held == {"kb": (), "db": (0,)}
+    assert variables(held) == {"PARAGATE_UNIT_DB": "0"}
+    with pytest.raises(KeyError, match="this check takes more than 1000 of kb, so many have no numbers"):
+        HeldUnits(held)["kb"]
+    assert units.take(1) == {"kb": (0, 1)}
+    units.give_back(0)
 
 
 def test_commands_are_told_by_variables() -> None:

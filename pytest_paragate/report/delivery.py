@@ -66,7 +66,7 @@ class Delivery:
             self.told()
             if self._logstart.get_hookimpls():
                 self._logstart(nodeid=item.nodeid, location=item.location)
-            if self._silent is not None and _are_times(reports):
+            if self._silent is not None and not verdict.flaky and _are_times(reports):
                 self._passed(index, item, verdict.worker, cast("Sequence[float]", reports), self._silent)
                 return
         hook = self._config.hook

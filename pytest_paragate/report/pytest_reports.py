@@ -96,6 +96,8 @@ def of_pass(
     if check.is_marked:
         _tag(call, check, verdict)
         reports[-1].user_properties += properties(check, verdict)
+    elif verdict.flaky:
+        _count_as_flaky(call)
     return reports
 
 
@@ -159,6 +161,8 @@ def of_phases(
         _tag(carrier, check, verdict)
         if carrier is not reports[-1]:  # where JUnit looks for properties
             reports[-1].user_properties += properties(check, verdict)
+    elif verdict.flaky:
+        _count_as_flaky(carrier)
     return list(reports)
 
 
@@ -213,6 +217,11 @@ def _report(item: pytest.Item, check: Check, verdict: Verdict) -> pytest.TestRep
 def _tag(report: pytest.TestReport, check: Check, verdict: Verdict) -> None:
     report.user_properties += properties(check, verdict)
     report.__dict__.update(paragate=category(verdict, report), paragate_is_news=True)
+
+
+def _count_as_flaky(report: pytest.TestReport) -> None:
+    """An ordinary test has a letter like any other, and no line of its own."""
+    report.__dict__.update(paragate="flaky", paragate_is_news=False)
 
 
 def properties(check: Check, verdict: Verdict) -> list[tuple[str, object]]:

@@ -402,8 +402,7 @@ def _overall(result: GateResult, page: _Page) -> tuple[str, Markup]:
         found += [f"{held_back} not run"] if held_back else []
         unmet = sum(not group.met and not group.is_excused for group in result.groups)
         found += [f"{_counted(unmet, 'group')} unmet"] if unmet else []
-        flaky = sum(item.verdict.flaky for item in result.results) if result.fails_on_flaky else 0
-        found += [_counted(flaky, "flaky check")] if flaky else []
+        found += _flaky(result.results) if result.fails_on_flaky else []
     if lost:
         found.append(lost)
     if not result.results and not result.missing:
@@ -439,14 +438,19 @@ def _remarks(results: Sequence[CheckResult]) -> list[str]:
     advisory = sum(verdict.advisory for verdict in excused)
     tolerated = sum(not verdict.advisory and verdict.outcome.is_own_failure for verdict in excused)
     minor = sum(verdict.counts.get("issues", 0) for verdict in verdicts if verdict.outcome is Outcome.PASSED)
-    flaky = sum(verdict.flaky for verdict in verdicts)
     remarks = (
         (advisory, "advisory failure"),
         (tolerated, "tolerated failure"),
         (minor, "minor issue"),
-        (flaky, "flaky check"),
     )
-    return [_counted(number, noun) for number, noun in remarks if number]
+    return [*(_counted(number, noun) for number, noun in remarks if number), *_flaky(results)]
+
+
+def _flaky(results: Sequence[CheckResult]) -> list[str]:
+    """``2 flaky checks``, ``1 flaky test``: what passed on a later try only."""
+    checks = sum(result.verdict.flaky for result in results if result.is_marked)
+    tests = sum(result.verdict.flaky for result in results if not result.is_marked)
+    return [_counted(number, noun) for number, noun in ((checks, "flaky check"), (tests, "flaky test")) if number]
 
 
 def _listed(words: Sequence[str]) -> str:

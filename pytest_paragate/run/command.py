@@ -89,7 +89,9 @@ class CommandRunner:
 
         Raises:
             CommandFailed: there is no such program, or, with ``check``, exit status, signal or time limit.
+            StopRequested: the check was told to end, and the command has been ended for that.
         """
+        __tracebackhide__ = True
         words, timeout_s = split_command(command, shell=shell, timeout=timeout)
         parse = self._judge(parse)
         shown = command if isinstance(command, str) else shlex.join(command)
@@ -137,7 +139,7 @@ class CommandRunner:
     ) -> dict[str, Any] | None:
         """What a judge reads in the output of a command that ended by itself."""
         own = self._own_judges(programs=True)
-        if done.timed_out or not (parse is not None or own or programs.may_know(words, shell)):
+        if done.timed_out or done.stopped or not (parse is not None or own or programs.may_know(words, shell)):
             return None
         from pytest_paragate.judge.run import judged
 
@@ -156,6 +158,7 @@ def _completed(
     check: bool,
     judged: dict[str, Any] | None,
 ) -> CommandResult:
+    __tracebackhide__ = True
     result = CommandResult(
         command=shown,
         returncode=done.returncode,
@@ -170,7 +173,7 @@ def _completed(
     context.commands.append(
         {
             "command": shown,
-            "returncode": done.returncode,
+            "returncode": None if done.stopped else done.returncode,
             "duration_s": done.duration_s,
             "cpu_s": done.cpu_s,
             "max_rss_kb": done.max_rss_kb,
@@ -186,6 +189,8 @@ def _completed(
     for stream, text in (("stdout", result.stdout), ("stderr", result.stderr)):
         if text and not worker.setup["streams"]:
             print(f"--- {shown} ({stream}) ---\n{text}", end="" if text.endswith("\n") else "\n")
+    if done.stopped:
+        worker.end_stopped_item()
     if check and (done.returncode != 0 or done.timed_out):
         how = f"took longer than {timeout_s:g} s" if done.timed_out else status_text(done.returncode)
         raise CommandFailed(f"{how}: {shown}", result)

@@ -60,8 +60,9 @@ class Commands:
     def run_for_item(self, argv: Sequence[str], *, env: Mapping[str, str], **settings: Any) -> Completed:
         """Run a command on behalf of the running item. ``env`` goes over what is there now.
 
+        Where it was stopped, the item was told to end, and the caller has to end it.
+
         Raises:
-            StopRequested: the item was told to end, and the command has been ended for that.
             process.CannotStart: there is no such program or folder.
         """
         worker = self._worker
@@ -80,8 +81,6 @@ class Commands:
         finally:
             worker.is_command_running = False
         worker.allow(leak.pid for leak in done.leaked if not leak.killed)
-        if done.stopped:
-            worker.end_stopped_item()
         return done
 
     def _judged(self, message: Message, done: Completed) -> Message:

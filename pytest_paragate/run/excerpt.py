@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from typing import BinaryIO, NamedTuple
 
 _BLOCK = 1 << 20
@@ -16,10 +17,11 @@ class Excerpt(NamedTuple):
     hidden_lines: int | None
 
 
-def read_excerpt(path: str, *, head: int = 16384, tail: int = 49152) -> Excerpt:
+def read_excerpt(path: str, *, head: int = 16384, tail: int = 49152, is_kept: bool = True) -> Excerpt:
     """At most about ``head`` and ``tail`` bytes of a log, cut at line ends where there are any, decoded as UTF-8.
 
-    Bytes that are no UTF-8 become U+FFFD. A line between the two parts says how much it hides. Memory is bounded.
+    Bytes that are no UTF-8 become U+FFFD. A line between the two parts says how much it hides, and where the whole is
+    if that ``is_kept``. Memory is bounded.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -33,10 +35,25 @@ def read_excerpt(path: str, *, head: int = 16384, tail: int = 49152) -> Excerpt:
         hidden = size - len(first) - len(last)
         lines = _count_lines(file, len(first), hidden) if hidden <= _COUNT_AT_MOST else None
     counted = "" if lines is None else f" ({lines:,} line{'' if lines == 1 else 's'})"
-    notice = f"... {_in_units(hidden)}{counted} hidden; whole log: {path} ..."
+    notice = f"... {_in_units(hidden)}{counted} hidden{f'; whole log: {path}' if is_kept else ''} ..."
     before, after = _decode(first), _decode(last)
     newline = "" if before.endswith("\n") or not before else "\n"
     return Excerpt(text=f"{before}{newline}{notice}\n{after}", hidden_bytes=hidden, hidden_lines=lines)
+
+
+def read_captured(pid: int) -> str:
+    """What a process has printed to files that only it has, as pytest makes them to capture; nothing elsewhere."""
+    found = ""
+    for descriptor in (1, 2):
+        path = f"/proc/{pid}/fd/{descriptor}"
+        try:
+            status = os.stat(path)
+            if stat.S_ISREG(status.st_mode) and not status.st_nlink:
+                text = read_excerpt(path, is_kept=False).text
+                found += f"{text}\n" if text and not text.endswith("\n") else text
+        except OSError:
+            pass
+    return found
 
 
 def _cut(position: int, *, at_least: int = 0, at_most: int | None = None) -> int:

@@ -82,6 +82,9 @@ class WorkerHandle(Protocol):
     def is_stopped(self) -> bool:
         """Whether a signal has stopped the process."""
 
+    def printed(self) -> str:
+        """What the running item has printed and not told, where that can be seen."""
+
 
 Setup = Callable[[str], Message]
 """What a worker is told before its first work, by its id."""
@@ -233,6 +236,11 @@ class ForkWorker(Connected):
     def is_stopped(self) -> bool:
         return self.pid is not None and linux.is_stopped(self.pid)
 
+    def printed(self) -> str:
+        from pytest_paragate.run.excerpt import read_captured
+
+        return "" if self.pid is None else read_captured(self.pid)
+
 
 class ForkLauncher:
     """Workers forked from a zygote; each pair of pipes is wrapped in an execnet gateway.
@@ -296,8 +304,7 @@ class ForkLauncher:
 
     def close(self) -> None:
         self._is_closing = True
-        self._zygote.close()
-        self._listener.join(SETTLE_S)
+        self._zygote.close(self._listener)
         self._group.terminate(timeout=SETTLE_S)
         if self._adopts:
             linux.become_subreaper(False)

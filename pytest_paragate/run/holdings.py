@@ -8,6 +8,7 @@ import pytest
 
 from pytest_paragate.model import nearest
 from pytest_paragate.run.items import CONTEXT
+from pytest_paragate.units import MOST_NUMBERED
 
 
 class HeldUnits(Mapping[str, int]):
@@ -23,12 +24,14 @@ class HeldUnits(Mapping[str, int]):
         """All units that are held of a resource.
 
         Raises:
-            KeyError: the check does not name it in ``uses``.
+            KeyError: the check does not name it in ``uses``, or takes more of it than has numbers.
         """
         if resource not in self._held:
             guess = nearest(resource, self._held)
             hint = f"; did you mean {guess}?" if guess else ""
             raise KeyError(f"{resource} is not in this check's uses{hint}")
+        if not self._held[resource]:
+            raise KeyError(f"this check takes more than {MOST_NUMBERED} of {resource}, so many have no numbers")
         return self._held[resource]
 
     def __iter__(self) -> Iterator[str]:

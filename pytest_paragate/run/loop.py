@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 # How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
 _OVERDUE_S = 5.0
+# How long an item may take to end after its grace, which a command that it runs may need, seconds.
+_WINDING_UP_S = 0.2
 # How long a result may wait to be reported while there is work to hand out, seconds.
 _REPORT_EVERY_S = 0.2
 # How often a worker that is busy with items and silent is looked at, seconds.
@@ -75,16 +77,19 @@ class _Seat:
         self.began_at: float | None = None
         self.deadline: float | None = None
         self.order: verdicts.Order | None = None
+        self.told_s: float | None = None  # when its item was first told to end
         self.has_items = self.has_tests = False
         self.stopped_at: float | None = None  # since when its worker has been stopped by a signal
         self.was_stopped = False  # and was killed for that
+        self.printed = ""  # by the item that it was killed under
 
     @property
     def is_busy(self) -> bool:
         return self.worker is not None and bool(self.pending)
 
     def forget_item(self) -> None:
-        self.current = self.began_at = self.deadline = self.order = None
+        self.current = self.began_at = self.deadline = self.order = self.told_s = None
+        self.printed = ""
 
 
 class Loop:
@@ -288,7 +293,7 @@ class Loop:
         if self._units is None:
             from pytest_paragate.units import Units
 
-            self._units = Units(self._plan.checks, self._plan.capacities, self._plan.first_units)
+            self._units = Units(self._plan.checks, self._plan.first_units)
         return self._units.take(index)
 
     def _order(self, index: int) -> Message:
@@ -387,6 +392,10 @@ class Loop:
             reports = facts["reports"]
         else:  # cannot, differs
             verdict = Verdict(outcome=Outcome.ERROR, summary=news[2], reason=news[2])
+        if kind in ("passed", "item") and seat.order is not None and seat.told_s is not None:
+            late = verdicts.of_late(verdict, check, seat.order, told_s=seat.told_s)
+            if late is not None:
+                verdict, reports = late, () if kind == "passed" else reports
         worker = seat.worker
         assert worker is not None
         self._release(seat, index)
@@ -583,7 +592,11 @@ class Loop:
         self._is_stopped = True
         for seat in self._seats.values():
             if seat.pending:
-                self._tell_to_stop(seat, verdicts.Order(reason=reason, is_timeout=False))
+                # What is being ended already keeps its reason, and what is left of its grace.
+                was_told, deadline = seat.order, seat.deadline
+                self._tell_to_stop(seat, was_told or verdicts.Order(reason=reason, is_timeout=False))
+                if was_told is not None:
+                    seat.deadline = deadline
                 # Of a run of tests only the one that runs is ended; the others were not started.
                 unstarted = [index for index in seat.pending if index != seat.current]
                 if seat.current is not None and unstarted:
@@ -600,13 +613,14 @@ class Loop:
         if seat.worker is None:
             return
         seat.order = order
+        seat.told_s = self._now_s() if seat.told_s is None else seat.told_s
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
         if index is not None:
             seat.worker.send(messages.stop(index, kill=kill, ends_run=self._is_stopped))
         grace_s = 0.0 if kill else self._grace_s(seat)
         is_command = seat.current is not None and self._plan.checks[seat.current].kind == "command"
         # A command's grace is its worker's to give; the worker itself is only overdue some time later.
-        seat.deadline = time.monotonic() + grace_s + (_OVERDUE_S if is_command else 0.0)
+        seat.deadline = time.monotonic() + grace_s + (_OVERDUE_S if is_command else 0.0 if kill else _WINDING_UP_S)
 
     def _grace_s(self, seat: _Seat) -> float:
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
@@ -623,6 +637,8 @@ class Loop:
             else:
                 seat.order = seat.order or late
                 seat.deadline = None
+                if self._is_item(seat.current):
+                    seat.printed = seat.worker.printed()
                 seat.worker.kill(shows_stack=self._is_item(seat.current))
         for worker_id, (worker, kill_at) in list(self._leaving.items()):
             if kill_at <= now:
@@ -712,6 +728,7 @@ class Loop:
             last_words=verdicts.last_words(self._settings.crash_path(event.worker)),
         )
         verdict = verdict._replace(
+            output=seat.printed,
             start_s=None if began_at is None else began_at - self._started_at,
             duration_s=0.0 if began_at is None else time.monotonic() - began_at,
         )
@@ -749,6 +766,7 @@ class Loop:
                 order = seat.order or verdicts.Order(reason=f"killed by {name}", is_timeout=False)
                 self._tell_to_stop(seat, order, kill=True)
                 if self._is_item(seat.current):
+                    seat.printed = seat.worker.printed()
                     seat.worker.kill()
         for worker, _ in self._leaving.values():
             worker.kill()

@@ -15,6 +15,7 @@ import execnet
 from pytest_paragate.model import DEFAULT_AGENT
 from pytest_paragate.run import linux, messages, stack
 from pytest_paragate.run.elsewhere import ANSWER_S, Elsewhere, Guest, Luggage, in_words, shift_clock
+from pytest_paragate.run.excerpt import read_captured
 from pytest_paragate.run.gateways import (
     SETTLE_S,
     TASK,
@@ -79,6 +80,9 @@ class PopenWorker(Connected):
 
     def is_stopped(self) -> bool:
         return any(linux.is_stopped(pid) for pid in self._pids())
+
+    def printed(self) -> str:
+        return "".join(map(read_captured, self._pids()))
 
     def _pids(self) -> list[int]:
         """The worker's process, where one can be seen."""

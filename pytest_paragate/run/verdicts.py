@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Metric
 
 
+# What ends within this time of being told to has ended by itself in the same instant, seconds.
+_INSTANT_S = 0.1
+
+
 class Order(NamedTuple):
     """That the gate told the check to end, and why."""
 
@@ -130,6 +134,15 @@ def of_item(
         details=facts["internal_error"] or "",
     )
     return _judged(verdict, check, commands, baselines)
+
+
+def of_late(verdict: Verdict, check: Check, order: Order, *, told_s: float) -> Verdict | None:
+    """The verdict of an item that went on after it was told to end, at ``told_s``, and then came to a good end."""
+    has_gone_on = (verdict.start_s or 0.0) + verdict.duration_s > told_s + _INSTANT_S
+    if verdict.outcome not in (Outcome.PASSED, Outcome.SKIPPED) or not has_gone_on:
+        return None
+    ended = _of_order(check, order, returncode=0)
+    return verdict._replace(outcome=ended.outcome, summary=ended.summary, reason=ended.reason)
 
 
 def _measured(facts: Mapping[str, int | float]) -> "Mapping[str, Metric]":

@@ -285,7 +285,7 @@ class Worker:
     def _on_terminate(self, signum: int, frame: object) -> None:
         __tracebackhide__ = True
         if self.is_command_running:
-            return  # it is being ended, and run_for_item raises then
+            return  # it is being ended, and who ran it raises then
         if self._is_item_running:
             self.end_stopped_item()
         if not self._told_to_stop:

@@ -24,12 +24,16 @@ from pytest_paragate import garbage
 from pytest_paragate.run import journal, linux, stack
 
 if TYPE_CHECKING:
+    import threading
+
     import pytest
 
     from pytest_paragate.model import Check
 
 # How long the clean-up goes on killing processes that keep forking, seconds.
 _KILL_EVERYTHING_S = 1.5
+# How long the last word of the server may take to be heard by who listens to it, seconds.
+_HEARD_WITHIN_S = 2.0
 _MESSAGE_BYTES = 65536
 
 BecomeWorker = Callable[[str, int, int], NoReturn]
@@ -128,14 +132,15 @@ class Zygote:
         except OSError:
             pass
 
-    def close(self) -> None:
-        """End the server and everything below it, and wait until it is gone."""
+    def close(self, reader: threading.Thread) -> None:
+        """End the server and everything below it, and wait until it is gone and ``reader`` has heard of that."""
         self.end()
         try:
             os.waitpid(self.pid, 0)
         except ChildProcessError:
             pass
-        # A reader in another thread sees the server's end close; closing ours under it could hand its number on.
+        # It sees the server's end close. Closing ours under it would fail it, or hand the descriptor's number on.
+        reader.join(_HEARD_WITHIN_S)
         self._socket.close()
 
     def _send(self, message: dict[str, Any]) -> None:

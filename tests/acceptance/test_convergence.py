@@ -65,6 +65,27 @@ def test_checks_that_contradict_each_other_fail_the_one_that_compares(project: P
     assert run.check("release")["reason"] == "needs differ, which failed"
 
 
+ONE_ONLY = (
+    PREAMBLE
+    + """
+@gate.check
+@pytest.mark.parametrize("crate", ["core", "storage"])
+def crate(crate, paragate_facts):
+    paragate_facts.update(tests=2, ran=2)
+
+itself = gate.agree("tests", "crate[core]", "conftest.py::crate[core]")
+two_words = gate.agree("tests", {"crate[core]": "tests"}, {"crate[core]": "ran"})
+once = gate.agree("tests", ["crate", "conftest.py::crate[core]"], {"crate[core]": "ran"}, tolerance=2)
+"""
+)
+
+
+def test_a_check_is_not_compared_with_itself(project: Project) -> None:
+    run = project.write({"conftest.py": ONE_ONLY}).run()
+    assert run.check("itself")["reason"] == "there are not two checks to compare tests of"
+    assert (run.check("two_words")["outcome"], run.check("once")["outcome"]) == ("passed", "passed"), run.text
+
+
 BLOCKED = (
     PREAMBLE
     + """

@@ -10,6 +10,7 @@ import os
 import re
 import runpy
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,21 @@ def test_the_release_gate_passes_and_says_with_what(project: Project) -> None:
     assert "| smoke[caesar] | passed | passed on try 2 |" in notes
     readme = (EXAMPLES / "release-gate/README.md").read_text("utf-8")
     assert rows_of_summary(readme) == rows_of_summary(run.text)
+    assert findings_of_lines(readme.partition("= paragate =")[0]) == findings_of_lines(run.text)
+    # Whether the mirror that is too far has its verdict by then is chance.
+    told = {line for line in at_home(notes).splitlines() if "mirror[far]" not in line}
+    assert set(readme.partition("```\n# Release of romans")[2].partition("```")[0].splitlines()) <= {"", *told}
+
+
+def at_home(text: str) -> str:
+    """With the interpreter where the READMEs have it."""
+    return text.replace(sys.executable, "venv/bin/python")
+
+
+def findings_of_lines(text: str) -> set[tuple[str, ...]]:
+    """What the lines of a run say was found, by check; not its times and order."""
+    found = re.findall(r"^(PASSED|FLAKY|RETRY) +(\S+)  \S+  [\d.]+m?s(?:  (\d[^:\n]*))?", text, re.MULTILINE)
+    return set(found)
 
 
 def rows_of_summary(text: str) -> list[list[str]]:
@@ -132,6 +148,9 @@ def test_the_release_gate_refuses_a_release_that_was_not_tested(project: Project
     assert run.status == 1, run.text
     assert run.check("same_tests")["reason"] == "source_tests says 7 tests, package_tests says 6 tests"
     assert run.check("upload")["outcome"] == "blocked"
+    # There it is a second run, which finds the service started.
+    shown = [row for row in rows_of_summary(run.text) if row[0] != "FLAKY"]
+    assert rows_of_summary(readme.partition("## When something is wrong")[2]) == shown
     notes = (run.folder / "RELEASE.md").read_text("utf-8")
     assert "Not ready: needs same_tests, which failed." in notes
     assert "source_tests says 7 tests, package_tests says 6 tests" in notes

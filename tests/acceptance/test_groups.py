@@ -111,6 +111,44 @@ def test_the_summary_tells_how_the_group_came_out(mirrors: GateRun) -> None:
     assert "met: 1 of 5 passed, 1 needed; 3 not needed" in summary
 
 
+KILLED = (
+    PREAMBLE
+    + """
+gate.group("mirrors", wait="any", rest="cancel")
+
+@gate.check(group="mirrors")
+def answers():
+    wait_for("deaf-ready")
+    wait_for("runs-ready")
+
+@gate.check(agent="debugger", group="mirrors", grace="200ms")
+def deaf():
+    print("asking")
+    HERE.joinpath("deaf-ready").touch()
+    while True:
+        try:
+            time.sleep(300)
+        except BaseException:
+            print("asking on")
+
+@gate.check(agent="debugger", group="mirrors")
+def runs(paragate_run):
+    paragate_run("echo asking too; touch runs-ready; exec sleep 300", shell=True)
+"""
+)
+
+
+def test_what_was_printed_is_kept_of_a_killed_function_and_of_the_command_that_one_ran(
+    project: Project, workers: str
+) -> None:
+    run = project.write({"conftest.py": KILLED}).run(workers, SLOTS)
+    assert run.status == 0, run.text
+    assert run.outcomes() == {"answers": "passed", "deaf": "cancelled", "runs": "cancelled"}
+    assert run.check("deaf")["output"] == "asking\nasking on\n"
+    assert run.check("runs")["output"].endswith("(stdout) ---\nasking too\n")
+    assert project.processes() == {}
+
+
 THRESHOLD = (
     PREAMBLE
     + """

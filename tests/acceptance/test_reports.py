@@ -500,3 +500,11 @@ def test_setups_and_teardowns_that_passed_are_where_plugins_look_for_them(projec
     assert seen == [[phase, f"test_it.py::{name}", "gw0"] for name in ("test_one", "test_two") for phase in phases]
     assert "s setup    test_it.py::test_two" in run.text
     assert "s teardown test_it.py::test_one" in run.text
+
+
+def test_a_check_that_fails_in_a_command_shows_its_own_line_and_not_our_source(project: Project) -> None:
+    text = "import pytest_paragate as gate\n@gate.check\ndef fails(paragate_run):\n    paragate_run('false')\n"
+    run = project.write({"conftest.py": text}).run()
+    assert ">       paragate_run('false')" in run.text
+    assert "CommandFailed: exit status 1: false" in run.text
+    assert "command.py" not in run.text

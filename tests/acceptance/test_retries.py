@@ -74,6 +74,30 @@ def test_flaky_checks_fail_the_gate_for_those_who_want_that(project: Project) ->
     assert "gate failed: 1 flaky check" in run.text
 
 
+FLAKY_TEST = """
+import pathlib
+
+def test_late():
+    path = pathlib.Path(__file__).parent / "tries"
+    path.write_text(path.read_text() + "x" if path.exists() else "x")
+    assert len(path.read_text()) >= 2
+
+def test_at_once(): ...
+"""
+
+
+def test_an_ordinary_test_that_passes_on_a_later_try_is_counted_as_flaky_too(project: Project, workers: str) -> None:
+    run = project.write({"test_it.py": FLAKY_TEST}).run(workers, "--paragate-retries=1")
+    assert run.status == 0, run.text
+    assert "gate passed with 1 flaky test" in run.text
+    assert "1 passed, 1 flaky" in run.lines[-1]
+    (run.folder / "tries").unlink()
+    run = project.run(workers, "--paragate-retries=1", "--paragate-fail-on-flaky", "-v")
+    assert run.status == 1, run.text
+    assert "gate failed: 1 flaky test" in run.text
+    assert any(line.startswith("test_it.py::test_late FLAKY") for line in run.lines)
+
+
 NEVER = (
     PREAMBLE
     + """

@@ -66,6 +66,11 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         [],
         ["setting `paragate_resources`: the units of port cannot be '8003-8000'", "hint: write port=3, or port=8000-"],
     ),
+    "flaky or not": (
+        {**declared(""), "pyproject.toml": "[tool.pytest.ini_options]\nparagate_fail_on_flaky = 'maybe'\n"},
+        [],
+        ["setting `paragate_fail_on_flaky`: invalid truth value 'maybe'", "hint: write true or false"],
+    ),
     "group without members": (
         declared('gate.group("mirrors", wait="any")'),
         [],
@@ -93,6 +98,17 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
                  'y = gate.command("true", group="mirrors")'),
         [],
         ['conftest.py:4: "x" is in the group "mirror", which does not exist', 'hint: did you mean "mirrors"?'],
+    ),
+    "group that is named as what needs it does": (
+        declared('gate.group("mirrors")\nx = gate.command("true", group="group:mirrors")'),
+        [],
+        ['conftest.py:4: "x" is in the group "group:mirrors", which does not exist', 'hint: did you mean "mirrors"?'],
+    ),
+    "group that is needed as a check is": (
+        declared('gate.group("mirrors")\nx = gate.command("true", group="mirrors")\n'
+                 'y = gate.command("true", needs="mirrors")'),
+        [],
+        ['conftest.py:5: "y" needs "mirrors", which does not exist', 'hint: did you mean "group:mirrors"?'],
     ),
     "group in TOML with an impossible share": (
         table('[tool.paragate.groups.g]\nwait = "120%"\n[tool.paragate.checks.x]\nrun = "true"\ngroup = "g"'),
