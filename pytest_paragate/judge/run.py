@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_paragate.judge import names
-from pytest_paragate.judge.facts import Facts, to_data
+from pytest_paragate.judge.facts import Facts, broken, to_data
 from pytest_paragate.judge.output import Output, Stream
 
-Read = Callable[[Output], "Facts | Mapping[str, float] | None"]
+Read = Callable[[Output], "Facts | None"]
 
 _NOT_FOUND = re.compile(r"(?:command not found|not found|No such file or directory|is not recognized as an)\s*$")
 
@@ -80,7 +80,7 @@ def judge(
     choice = names.choose(argv, shell=shell, own={program: program for program in own})
     name = choice.judge if choice is not None else ""
     output.argv = choice.argv if choice is not None else tuple(argv) if not shell else ()
-    read: Read | None = None
+    brought: OwnJudge | None = None
     if isinstance(parse, str):
         chosen, output.argument = names.split_parse(parse)
         if chosen == "none":
@@ -92,14 +92,12 @@ def judge(
             output.argv, output.is_script = (), True
         name = chosen
     elif parse is not None:
-        read, name = parse, str(getattr(parse, "name", None) or getattr(parse, "__name__", "parse"))
+        brought, name = parse, str(getattr(parse, "name", None) or getattr(parse, "__name__", "parse"))
     elif name in own:
-        read = own[name]
-    if read is None:
-        if not name:
-            return None
-        read = load(name)
-    facts = _read(name, read, output)
+        brought = own[name]
+    if brought is None and not name:
+        return None
+    facts = _read(name, load(name) if brought is None else _asking(name, brought), output)
     if facts is not None:
         facts.is_cut = facts.is_cut or output.is_cut
         if shell and (missing := _missing_program(output, name)):
@@ -116,25 +114,18 @@ def load(name: str) -> Read:
 
 def _read(name: str, read: Read, output: Output) -> Facts | None:
     try:
-        found = read(output)
-        facts = found if found is None or isinstance(found, Facts) else _from_numbers(name, found)
+        facts = read(output)
         if facts is not None:
             to_data(facts)  # what a judge got wrong must not come up where nothing is known of it
         return facts
     except Exception as problem:
-        facts = Facts(tool=name, needs_output=True)
-        return facts.unreadable(f"the judge {name} failed: {type(problem).__name__}: {problem}")
+        return broken(name, problem)
 
 
-def _from_numbers(name: str, numbers: Mapping[str, float]) -> Facts:
-    """Facts of a judge that gives a mapping: whole numbers are counts, others metrics."""
-    facts = Facts(tool=name)
-    for key, value in numbers.items():
-        if isinstance(value, int):
-            facts.count(str(key), int(value))
-        else:
-            facts.measure(str(key), float(value))
-    return facts
+def _asking(name: str, brought: OwnJudge) -> Read:
+    from pytest_paragate.judge.answer import ask
+
+    return lambda output: ask(name, brought, output)
 
 
 def _missing_program(output: Output, name: str) -> str | None:

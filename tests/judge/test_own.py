@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 import pytest_paragate as gate
 from pytest_paragate.judge.criteria import CriterionError
+from pytest_paragate.judge.facts import Issue, Metric
 from pytest_paragate.testing import judged
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +49,38 @@ def test_a_mapping_is_enough() -> None:
         lambda output: {"a": "b"},
         lambda output: "nonsense",
         lambda output: gate.Facts(tool="x", counts={"a": None}),  # type: ignore[dict-item]
+        lambda output: gate.Facts(tool=None),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", summary=3),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", metrics={"a": 3.0}),  # type: ignore[dict-item]
+        lambda output: gate.Facts(tool="x", metrics={"a": Metric(float("nan"))}),
+        lambda output: gate.Facts(tool="x", metrics={"a": Metric("3")}),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", issues=["a"]),  # type: ignore[list-item]
+        lambda output: gate.Facts(tool="x", issues=[Issue("x", "a", line="3")]),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", issues=[Issue("x", "a", severity="bad")]),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", wanted=["nonsense"]),
+        lambda output: gate.Facts(tool="x", wanted="issues == 0"),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", unread=ValueError()),  # type: ignore[arg-type]
+        lambda output: sys.exit(0),
+        lambda output: pytest.fail("no"),
+        lambda output: pytest.skip("no"),
     ],
 )
 def test_a_judge_that_goes_wrong_is_no_pass(judge: object) -> None:
     found = judged(judge, stdout="x")  # type: ignore[arg-type]
     assert found.outcome == "unreadable"
     assert "failed" in found.summary
+
+
+def test_what_is_wrong_with_an_answer_is_said_in_words() -> None:
+    def said(facts: object) -> str:
+        return judged(lambda output: facts).summary.removeprefix("the judge <lambda> failed: ")  # type: ignore[arg-type]
+
+    assert said("yes") == (
+        "TypeError: it returned str 'yes', and neither Facts, a mapping of names to numbers, nor None"
+    )
+    assert said(gate.Facts(tool="x", wanted=["issues = 0"])) == (
+        "ValueError: wanted cannot contain 'issues = 0': `=` is no comparison; write `==`"
+    )
 
 
 def test_a_judge_may_have_nothing_to_say() -> None:
