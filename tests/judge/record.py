@@ -68,6 +68,14 @@ RUST_BAD = RUST_GOOD.replace(
 RUST_WARNS = RUST_GOOD.replace("//! Demo.", "//! Demo.\n\nfn unused() {}") + (
     "\npub fn long(v: &Vec<i32>) -> bool {\n    return v.len() == 0;\n}\n"
 )
+RUST_SHAKY = RUST_GOOD.replace(
+    "fn slow() {}",
+    "fn slow() {}\n\n    #[test]\n    fn shaky() {\n        let seen = std::path::Path::new(\"seen\");\n"
+    '        let was_seen = seen.exists();\n        std::fs::write(seen, "").unwrap();\n        assert!(was_seen);\n    }',
+)
+RUST_ABORTS = RUST_BAD.replace(
+    "fn slow() {}", "fn slow() {}\n\n    #[test]\n    fn aborts() {\n        std::process::abort();\n    }"
+)
 RUST_BROKEN = RUST_GOOD.replace("a + b", 'a + "b"')
 RUST_UNTIDY = RUST_GOOD.replace("    a + b", "  a+b")
 C_LEAK = "#include <stdlib.h>\nint main(void) {\n    int *p = malloc(48);\n    p[0] = 1;\n    p = 0;\n    return p != 0;\n}\n"
@@ -212,6 +220,28 @@ CASES: dict[str, list[Case]] = {
         Case("no-run", "cargo test --offline --no-run", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
         Case("broken", "cargo test --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_BROKEN}),
         Case("quiet", "cargo test --offline -q", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
+    ],
+    "cargo-nextest": [
+        Case("pass", "cargo nextest run --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
+        Case(
+            "fail",
+            "cargo nextest run --offline --no-fail-fast",
+            {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_ABORTS},
+        ),
+        Case(
+            "warn", "cargo nextest run --offline --retries 2", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_SHAKY}
+        ),
+        Case(
+            "cancelled",
+            "cargo nextest run --offline --test-threads 1",
+            {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_ABORTS},
+        ),
+        Case(
+            "no-tests",
+            "cargo nextest run --offline --no-tests=pass nothing_like_it",
+            {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD},
+        ),
+        Case("broken", "cargo nextest run --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_BROKEN}),
     ],
     "rustc": [
         Case("pass", "cargo clippy --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
@@ -393,14 +423,14 @@ CASES: dict[str, list[Case]] = {
 }
 VERSIONS = {
     "unittest": "python --version", "ruff-format": "ruff --version", "pytest-benchmark": "pytest --version",
-    "cargo-test": "cargo --version", "rustc": "cargo clippy --version", "cargo-fmt": "cargo fmt --version",
+    "cargo-test": "cargo --version", "cargo-nextest": "cargo nextest --version", "rustc": "cargo clippy --version", "cargo-fmt": "cargo fmt --version",
     "sanitizer": "gcc --version", "tracemalloc": "python --version", "timings": "python --version", "go-test": "go version", "go-vet": "go version",
     "shellcheck": "shellcheck --version | sed -n 2p", "tap": "perl -e 'print qq(perl $^V\\n)'", "junit": "pytest --version", "sarif": "ruff --version",
 }  # fmt: skip
 
 
 # Where tools live is nobody's business.
-_PLACES = {sys.prefix: "/venv", sys.base_prefix: "/usr"}
+_PLACES = {sys.prefix: "/venv", sys.base_prefix: "/usr", str(Path.home()): "/home/user"}
 if _node := shutil.which("eslint"):
     _PLACES[str(Path(_node).resolve().parents[3])] = "/usr/lib"
 _PLACES[f'hostname="{os.uname().nodename}"'] = 'hostname="host"'
@@ -418,6 +448,8 @@ class Ran(NamedTuple):
 def is_there(case: Case) -> bool:
     """Whether the programs of a case can be run on this machine."""
     words = [case.command.split()[0], *(case.setup.split()[:1])]
+    if case.command.startswith("cargo nextest "):
+        words.append("cargo-nextest")
     return all(word.startswith(".") or shutil.which(word) for word in words)
 
 

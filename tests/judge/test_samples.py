@@ -36,10 +36,12 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "cargo-fmt/list": ("failed", '1 file to format', 1, 'lib.rs:-:-:warning:format'),
     "cargo-fmt/pass": ("passed", 'formatted', 0, None),
     "cargo-fmt/warn": ("passed", 'not judged: rustfmt was not asked to --check', 0, None),
-    "cargo-nextest/fail": ("failed", '1/3 tests passed', 2, '-:-:-:error:-'),
-    "cargo-nextest/no-tests": ("unmet", 'no tests ran, 3 skipped', 0, None),
-    "cargo-nextest/pass": ("passed", '3/3 tests passed, 1 skipped', 0, None),
-    "cargo-nextest/warn": ("passed", '2/2 tests passed', 0, None),
+    "cargo-nextest/broken": ("failed", '1 issue', 1, 'lib.rs:9:7:error:E0277'),
+    "cargo-nextest/cancelled": ("failed", '0/1 test passed, 1 skipped', 1, '-:-:-:error:-'),
+    "cargo-nextest/fail": ("failed", '1/3 tests passed, 1 skipped', 2, '-:-:-:error:-'),
+    "cargo-nextest/no-tests": ("unmet", 'no tests ran, 2 skipped', 0, None),
+    "cargo-nextest/pass": ("passed", '1/1 test passed, 1 skipped', 0, None),
+    "cargo-nextest/warn": ("passed", '2/2 tests passed, 1 skipped', 0, None),
     "cargo-test/broken": ("failed", '1 issue', 1, 'lib.rs:9:7:error:E0277'),
     "cargo-test/fail": ("failed", '1/2 tests passed, 1 skipped', 1, '-:-:-:error:-'),
     "cargo-test/no-match": ("unmet", 'no tests ran, 2 deselected', 0, None),
@@ -219,6 +221,12 @@ def test_a_recorded_output_is_judged(case: str, tmp_path: Path) -> None:
         assert all(issue.message for issue in issues)
     if found.facts is not None:
         assert from_data(to_data(found.facts)).counts == found.facts.counts
+
+
+def test_a_flaky_test_of_nextest_is_counted(tmp_path: Path) -> None:
+    facts = judged_sample(read(SAMPLES / "cargo-nextest/warn.txt"), tmp_path).facts
+    assert facts is not None
+    assert (facts.counts["flaky"], facts.counts["passed"]) == (1, 2)
 
 
 @pytest.mark.parametrize("case", METRICS)
