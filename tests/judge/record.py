@@ -70,7 +70,7 @@ RUST_WARNS = RUST_GOOD.replace("//! Demo.", "//! Demo.\n\nfn unused() {}") + (
 )
 RUST_SHAKY = RUST_GOOD.replace(
     "fn slow() {}",
-    "fn slow() {}\n\n    #[test]\n    fn shaky() {\n        let seen = std::path::Path::new(\"seen\");\n"
+    'fn slow() {}\n\n    #[test]\n    fn shaky() {\n        let seen = std::path::Path::new("seen");\n'
     '        let was_seen = seen.exists();\n        std::fs::write(seen, "").unwrap();\n        assert!(was_seen);\n    }',
 )
 RUST_ABORTS = RUST_BAD.replace(
@@ -110,6 +110,8 @@ PACKAGE = {"package.json": '{"name": "demo", "version": "1.0.0", "type": "common
 TAP_GOOD = '#!/usr/bin/perl\nprint "1..3\\nok 1 - a\\nok 2 - b # SKIP later\\nok 3 - c\\n";\n'
 TAP_BAD = '#!/usr/bin/perl\nprint "1..3\\nok 1 - a\\nnot ok 2 - b\\nnot ok 3 - c # TODO later\\n";\nexit 1;\n'
 TAP_SHORT = '#!/usr/bin/perl\nprint "1..3\\nok 1 - a\\n";\n'
+TAP_NO_PLAN = '#!/usr/bin/perl\nprint "ok 1 - a\\nok 2 - b\\n";\n'
+TAP_LONG = '#!/usr/bin/perl\nprint "1..1\\nok 1 - a\\nok 2 - b\\n";\n'
 INSECURE = (
     "import subprocess\nimport pickle\n\n\ndef f(x):\n    subprocess.call(x, shell=True)\n    return pickle.loads(x)\n"
 )
@@ -169,6 +171,8 @@ CASES: dict[str, list[Case]] = {
         Case("fail", "pyright a.py", {"a.py": MISTYPED}),
         Case("warn", "pyright", {"a.py": "x = 1\nx\n", "pyrightconfig.json": '{"reportUnusedExpression": "warning"}'}),
         Case("json", "pyright --outputjson a.py", {"a.py": MISTYPED}),
+        Case("no-folder", "pyright", {"a.py": TYPED, "pyrightconfig.json": '{"include": ["src"]}'}),
+        Case("no-files-json", "pyright --outputjson", {"readme.txt": ""}),
     ],
     "flake8": [
         Case("pass", "flake8 a.py", {"a.py": TIDY}),
@@ -228,9 +232,7 @@ CASES: dict[str, list[Case]] = {
             "cargo nextest run --offline --no-fail-fast",
             {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_ABORTS},
         ),
-        Case(
-            "warn", "cargo nextest run --offline --retries 2", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_SHAKY}
-        ),
+        Case("warn", "cargo nextest run --offline --retries 2", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_SHAKY}),
         Case(
             "cancelled",
             "cargo nextest run --offline --test-threads 1",
@@ -356,6 +358,8 @@ CASES: dict[str, list[Case]] = {
         Case("pass", "perl a.t", {"a.t": TAP_GOOD}),
         Case("fail", "perl a.t", {"a.t": TAP_BAD}),
         Case("warn", "perl a.t", {"a.t": TAP_SHORT}),
+        Case("no-plan", "perl a.t", {"a.t": TAP_NO_PLAN}),
+        Case("too-many", "perl a.t", {"a.t": TAP_LONG}),
         Case("prove-pass", "prove -v a.t", {"a.t": TAP_GOOD}),
         Case("prove-fail", "prove a.t b.t", {"a.t": TAP_GOOD, "b.t": TAP_BAD}),
         Case(
@@ -371,6 +375,11 @@ CASES: dict[str, list[Case]] = {
         Case("fail", "bandit -r .", {"a.py": INSECURE}),
         Case("warn", "bandit --exit-zero -r .", {"a.py": INSECURE}),
         Case("json", "bandit -f json -q -r .", {"a.py": INSECURE}),
+        Case("level", "bandit -lll -r .", {"a.py": INSECURE}),
+        Case("no-folder", "bandit -r nowhere", {"a.py": TIDY}),
+        Case("no-code", "bandit -r .", {"readme.txt": ""}),
+        Case("no-code-json", "bandit -f json -q -r .", {"readme.txt": ""}),
+        Case("skipped", "bandit -r .", {"a.py": "def (:\n", "b.py": TIDY}),
     ],
     "shellcheck": [
         Case("pass", "shellcheck a.sh", {"a.sh": "#!/bin/sh\necho hello\n"}),

@@ -121,10 +121,37 @@ def test_a_report_file_is_read() -> None:
     unmet = judged("junit:*/out.xml", reports={"x/out.xml": JUNIT.format(said=1, more=failed)})
     assert (unmet.outcome, unmet.issues[0].message) == ("unmet", "t.b: no")
     assert judged("junit:out.xml", reports={"out.xml": JUNIT.format(said=2, more="")}).outcome == "unmet"
+    said_above = '<testsuites failures="1"><testsuite><testcase name="a"/></testsuite></testsuites>'
+    assert judged("junit:out.xml", reports={"out.xml": said_above}).outcome == "unmet"
     assert judged("junit:out.xml", reports={"out.xml": "<testsuites>"}).outcome == "unreadable"
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite name="&b;"/>'
     assert judged("junit:out.xml", reports={"out.xml": bomb}).outcome == "unreadable"
     assert judged("sarif:x.sarif", reports={"x.sarif": "[]"}).outcome == "unreadable"
+
+
+def test_a_report_of_a_run_that_was_not_successful_is_no_pass() -> None:
+    log = (
+        '{{"runs": [{{"tool": {{"driver": {{"name": "scan"}}}}, "invocations": [{{"executionSuccessful": {said}}}]}}]}}'
+    )
+    assert judged("sarif:x.sarif", reports={"x.sarif": log.format(said="true")}).outcome == "passed"
+    found = judged("sarif:x.sarif", reports={"x.sarif": log.format(said="false")})
+    assert (found.outcome, found.summary) == ("unreadable", "scan says that its run was not successful")
+
+
+def test_benchmarks_of_go_that_match_nothing_are_no_pass() -> None:
+    text = "PASS\nok  \tdemo\t0.002s\n"
+    assert judged(command="go test -bench=Nothing ./...", stdout=text).summary == "no benchmark ran"
+    assert judged(command="go test -bench=Nothing ./...", stdout=text).outcome == "unmet"
+    assert judged(command="go test -bench=^$ ./...", stdout=text).outcome == "passed"
+
+
+def test_an_audit_that_could_audit_nothing_is_no_pass() -> None:
+    command, said = "pip-audit -f json", "No known vulnerabilities found\n"
+    skipped = '{"dependencies": [{"name": "x", "skip_reason": "not found"}]}'
+    found = judged(command=command, stdout=skipped, stderr=said)
+    assert (found.outcome, found.summary) == ("unmet", "no dependency was audited")
+    audited = '{"dependencies": [{"name": "x", "version": "1", "vulns": []}]}'
+    assert judged(command=command, stdout=audited, stderr=said).outcome == "passed"
 
 
 def test_what_is_no_criterion_is_told_to_the_tester() -> None:

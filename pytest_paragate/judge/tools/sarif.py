@@ -1,6 +1,7 @@
 """SARIF files that the command wrote: ``parse="sarif:out.sarif"``. Results that are suppressed or passed do not count.
 
-Exit status 0 beside results is taken as it is, since what makes a tool fail is its own affair.
+Exit status 0 beside results is taken as it is, since what makes a tool fail is its own affair. A run that says that it
+was not successful looked at less than it should have.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def _run(run: object, facts: Facts) -> None:
         return
     driver = _at(run, "tool", "driver")
     tool = str(driver.get("name") or "sarif")[:100]
+    if any(_at(each).get("executionSuccessful") is False for each in listed(run.get("invocations"))):
+        facts.unreadable(f"{tool} says that its run was not successful")
     rules = {
         str(rule.get("id")): str(_at(rule, "defaultConfiguration").get("level") or "warning")
         for rule in listed(driver.get("rules"))
