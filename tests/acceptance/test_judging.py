@@ -140,6 +140,8 @@ def test_issues_are_one_valid_sarif_file(project: Project) -> None:
 flake = gate.command(PY + ["{print_}"], parse="flake8", agent="code-reviewer", expect="issues <= 9")
 types = gate.command(PY + ["print('a.py:3: error: no  [x]'); raise SystemExit(1)"], parse="mypy")
 clean = gate.command("true")
+linted = gate.command(PY + ["print('All checks passed!')"], parse="ruff")
+unread = gate.command(PY + ["print('?')"], parse="coverage")
 """,
     }).run(f"--paragate-sarif={path}")  # fmt: skip
     assert run.status == 1
@@ -147,7 +149,7 @@ clean = gate.command("true")
     schema = json.loads((ROOT / "tests/judge/sarif-schema-2.1.0.json").read_text("utf-8"))
     jsonschema.Draft4Validator(schema).validate(log)
     found = {each["tool"]["driver"]["name"]: each["results"] for each in log["runs"]}
-    assert {tool: len(results) for tool, results in found.items()} == {"flake8": 2, "mypy": 1}
+    assert {tool: len(results) for tool, results in found.items()} == {"flake8": 2, "mypy": 1, "ruff": 0}
     first = found["flake8"][0]["locations"][0]["physicalLocation"]
     assert first["artifactLocation"] == {"uri": "sub/a%20b.py", "uriBaseId": "ROOT"}
     assert first["region"] == {"startLine": 1, "startColumn": 2}
