@@ -77,7 +77,8 @@ def judge(
 ) -> Facts | None:
     """As :func:`judged`, of an :class:`Output`, whose ``argv`` and ``argument`` are filled in here."""
     own = own or {}
-    choice = names.choose(argv, shell=shell, own={program: program for program in own})
+    own_names = {program: program for program in own}
+    choice = names.choose(argv, shell=shell, own=own_names)
     name = choice.judge if choice is not None else ""
     output.argv = choice.argv if choice is not None else tuple(argv) if not shell else ()
     brought: OwnJudge | None = None
@@ -96,7 +97,8 @@ def judge(
     elif name in own:
         brought = own[name]
     if brought is None and not name:
-        return None
+        several = names.several(argv[0], own=own_names) if shell else ()
+        return Facts(tool="shell").unreadable(f"the script runs {' and '.join(several)}") if several else None
     facts = _read(name, load(name) if brought is None else _asking(name, brought), output)
     if facts is not None:
         facts.is_cut = facts.is_cut or output.is_cut

@@ -20,7 +20,11 @@ KNOWN = {
     "poetry run mypy .": "mypy", "pdm run mypy": "mypy", "hatch run test:pytest": "pytest", "pipx run black .": "black",
     "npx eslint .": "eslint", "npx -y -p eslint eslint .": "eslint",
     "npm exec -- tsc": "tsc", "pnpm exec vitest": "jest",
-    "yarn run jest": "jest", "bunx tsc": "tsc", "node_modules/.bin/eslint": "eslint", "eslint@9 .": "eslint",
+    "yarn run jest": "jest", "yarn eslint .": "eslint", "pnpm -C x vitest run": "jest",
+    "uv tool run ruff check": "ruff",
+    "uv tool run --from black black .": "black", "node node_modules/.bin/eslint .": "eslint",
+    "node --import x node_modules/eslint/bin/eslint.js .": "eslint",
+    "bunx tsc": "tsc", "node_modules/.bin/eslint": "eslint", "eslint@9 .": "eslint",
     "cargo test -p x": "cargo-test", "cargo +nightly test": "cargo-test", "cargo --locked clippy": "rustc",
     "cargo nextest run": "cargo-nextest", "cargo fmt --check": "cargo-fmt", "cargo bench": "cargo-bench",
     "cargo build": "rustc", "cargo doc": "rustc", "go test ./...": "go-test", "go vet ./...": "go-vet",
@@ -38,7 +42,8 @@ KNOWN = {
 }  # fmt: skip
 UNKNOWN = [
     "true", "python x.py", "python -c 'import pytest'", "uv sync", "npm install", "cargo", "cargo run", "go build",
-    "poetry install", "env", "timeout", "make test", "echo pytest", "ruff",
+    "poetry install", "yarn install", "pnpm test", "uv tool install ruff", "node tap.js", "node --test",
+    "env", "timeout", "make test", "echo pytest", "ruff",
     "ruff rule F401", "coverage erase", "python",
     "env A=1", "uv run", "cargo --version", "npm test", "git commit -m pytest", "./pytest/run",
 ]  # fmt: skip

@@ -154,6 +154,12 @@ def test_an_audit_that_could_audit_nothing_is_no_pass() -> None:
     assert judged(command=command, stdout=audited, stderr=said).outcome == "passed"
 
 
+def test_a_script_of_several_tools_says_that_it_was_not_judged() -> None:
+    found = judged(command="ruff check . && mypy .", shell=True, stdout="All checks passed!\n")
+    assert (found.outcome, found.summary) == ("passed", "not judged: the script runs ruff and mypy")
+    assert judged(command="echo a; true", shell=True).facts is None
+
+
 def test_what_is_no_criterion_is_told_to_the_tester() -> None:
     with pytest.raises(CriterionError):
         judged("none", expect="issues")
