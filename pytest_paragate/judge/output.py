@@ -23,7 +23,11 @@ _LAST_LINES = 500
 _MOST_LINE_BYTES = 24 << 20
 _MOST_ESCAPES = 400_000
 _TAIL = 1 << 16
-_LARGEST_DOCUMENT = 5 << 20  # bytes of JSON that are read as one document
+LARGEST_DOCUMENT = 5 << 20  # bytes of JSON that are read as one document
+# What is in it takes far more memory than its text where it is made of little else than brackets; tools have a value
+# every twenty bytes, and a bracket every fifty.
+_MOST_BRACKETS = 120_000
+_MOST_COMMAS = 300_000
 _REPORT_SLACK_S = 0.1  # the clock of file systems is coarse
 
 _ESCAPES = re.compile(
@@ -97,15 +101,19 @@ class Stream:
     def document(self) -> Any:
         """The JSON document that the stream holds, after any lines of other text; None when there is none.
 
-        A document larger than 5 MiB is not read.
+        A document larger than 5 MiB, or of more values than a tool writes in that, is not read.
         """
         if self.path is None:
             return None
-        if self.size > _LARGEST_DOCUMENT:
+        if self.size > LARGEST_DOCUMENT:
             self.is_cut = True
             return None
         with open(self.path, "rb") as file:
-            text = file.read(_LARGEST_DOCUMENT).decode("utf-8", "replace").lstrip("\ufeff")
+            data = file.read(LARGEST_DOCUMENT)
+        if has_too_many_values(data):
+            self.is_cut = True
+            return None
+        text = data.decode("utf-8", "replace").lstrip("\ufeff")
         start = re.search(r"^[ \t]*[\[{]", text, re.MULTILINE)
         if start is None:
             return None
@@ -113,6 +121,11 @@ class Stream:
             return json.JSONDecoder().raw_decode(text, start.end() - 1)[0]
         except (ValueError, RecursionError):
             return None
+
+
+def has_too_many_values(document: bytes) -> bool:
+    """Whether a JSON document would take more memory than a judge may."""
+    return document.count(b"[") + document.count(b"{") > _MOST_BRACKETS or document.count(b",") > _MOST_COMMAS
 
 
 class Output:

@@ -11,9 +11,8 @@ import os
 from urllib.parse import unquote, urlsplit
 
 from pytest_paragate.judge.facts import Facts, Severity, listed, place
-from pytest_paragate.judge.output import Output
+from pytest_paragate.judge.output import LARGEST_DOCUMENT, Output, has_too_many_values
 
-_LARGEST = 5 << 20
 _LEVELS: dict[str, Severity] = {"error": "error", "warning": "warning", "note": "note"}
 
 
@@ -26,10 +25,13 @@ def judge(output: Output) -> Facts | None:
     for path in paths[:200]:
         try:
             size += os.path.getsize(path)
-            if size > _LARGEST:
+            if size > LARGEST_DOCUMENT:
                 return facts.unreadable(f"the report file is too large: {path}")
             with open(path, "rb") as file:
-                log = json.loads(file.read(_LARGEST).decode("utf-8-sig", "replace"))
+                data = file.read(LARGEST_DOCUMENT)
+            if has_too_many_values(data):
+                return facts.unreadable(f"the report file is too large: {path}")
+            log = json.loads(data.decode("utf-8-sig", "replace"))
         except (OSError, ValueError, RecursionError):
             return facts.unreadable(f"the report file is no whole JSON: {path}")
         runs = log.get("runs") if isinstance(log, dict) else None
