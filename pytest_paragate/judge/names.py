@@ -118,6 +118,7 @@ _WITH_VALUE: dict[str, frozenset[str]] = {
 }  # fmt: skip
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _DEEPEST = 8
+_LONGEST_SCRIPT = 20_000
 
 
 class Choice(NamedTuple):
@@ -168,6 +169,17 @@ def several(script: str, *, own: Mapping[str, str] | None = None) -> tuple[str, 
 def joins_streams(script: str) -> bool:
     """Whether a shell's script sends stderr where stdout goes."""
     return ">&" in script or "&>" in script or "|&" in script
+
+
+def sends_away(script: str) -> bool:
+    """Whether a shell's script sends what its programs print on stdout into a file."""
+    return any(token in (">", "1>") for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]))
+
+
+def hides_status(script: str, *, own: Mapping[str, str] | None = None) -> bool:
+    """Whether a shell's script ends with something else than a tool, so that its exit status may not be the tool's."""
+    commands = _commands_of(script)
+    return not commands or _choose(commands[-1], own or {}) is None
 
 
 def _choices_of(script: str, own: Mapping[str, str]) -> list[Choice]:
@@ -263,7 +275,7 @@ def _commands_of(script: str) -> list[tuple[str, ...]]:
     """The simple commands of a shell's script, roughly: enough to see which tools it runs."""
     commands: list[list[str]] = [[]]
     word = ""
-    for token in _SPLIT.findall(script[:20_000]):
+    for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]):
         if token.isspace() and "\n" not in token:
             if word != _TARGET:
                 commands[-1].append(word)

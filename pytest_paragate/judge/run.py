@@ -104,6 +104,10 @@ def judge(
         facts.is_cut = facts.is_cut or output.is_cut
         if shell and (missing := _missing_program(output, name)):
             facts.unreadable(missing).needs_output = True
+        elif shell and not facts.unread and not output.stdout.size + output.stderr.size and names.sends_away(argv[0]):
+            # Silence is what many tools print when all is well.
+            facts.unreadable("the script sends the output into a file")
+            facts.needs_output = names.hides_status(argv[0], own=own_names)
     return facts
 
 

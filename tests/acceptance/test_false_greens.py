@@ -66,6 +66,7 @@ WAYS = {
     ),
     "output cut": Way(f"{PYTEST} good | head -c 5", "unreadable", "pytest printed no summary"),
     "output thrown away": Way(f"{PYTEST} good > /dev/null", "unreadable", "pytest printed no summary"),
+    "findings sent into a file": Way("flake8-fail . > log.txt || true", "unreadable", "sends the output into a file"),
     "exit inside a test": Way(f"{PYTEST} leaves", "unreadable", "pytest printed no summary"),
     "crash after the summary": Way(f"{PYTEST} -p crashes good", "failed", "exit status 139 (1/1 test passed)"),
     "fewer tests than planned": Way("prove-warn", "unmet", "1/3 tests passed", 'parse="tap"'),
@@ -108,6 +109,7 @@ EARNED = {
     "clean lint": Way("ruff-pass check .", "passed", "0 issues"),
     "warnings of a linter": Way("eslint-warn .", "passed", "2 issues"),
     "not judged": Way("coverage-xml xml", "passed", "not judged: coverage printed no total"),
+    "clean, and sent into a file": Way("flake8-pass a.py > log.txt", "passed", "not judged: the script sends"),
     "told not to judge": Way(f"{PYTEST} empty || true", "passed", "", 'parse="none"'),
 }
 
@@ -159,7 +161,8 @@ PLAYED = {
     "cargo-fmt-fail": "cargo-fmt/fail", "bandit-fail": "bandit/fail", "cargo-broken": "rustc/broken",
     "bandit-no-folder": "bandit/no-folder", "bandit-no-code": "bandit/no-code", "bandit-level": "bandit/level",
     "bandit-skipped": "bandit/skipped", "pyright-no-folder": "pyright/no-folder", "prove-no-plan": "tap/no-plan",
-    "prove-too-many": "tap/too-many", "prove-warn": "tap/warn",
+    "flake8-fail": "flake8/fail", "flake8-pass": "flake8/pass", "prove-too-many": "tap/too-many",
+    "prove-warn": "tap/warn",
     "valgrind-warn": "valgrind/warn", "sanitizer-warn": "sanitizer/warn",
     "coverage-warn": "coverage/warn", "eslint-warn": "eslint/warn", "pip-audit-warn": "pip-audit/warn",
     "ruff-warn": "ruff/warn", "ruff-pass": "ruff/pass", "coverage-xml": "coverage/xml",

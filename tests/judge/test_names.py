@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from pytest_paragate.judge import run
-from pytest_paragate.judge.names import choose, known_programs, names, split_parse
+from pytest_paragate.judge.names import choose, hides_status, known_programs, names, sends_away, split_parse
 from pytest_paragate.judge.programs import FIRST_WORDS, may_know
 
 KNOWN = {
@@ -81,6 +81,16 @@ def test_where_output_goes_is_no_argument() -> None:
     choice = choose(["pytest -q > --co 2>&1 tests"], shell=True)
     assert choice is not None
     assert choice.argv == ("pytest", "-q", "tests")
+
+
+@pytest.mark.parametrize(
+    ("script", "is_sent_away", "is_hidden"),
+    [("flake8 .", False, False), ("flake8 . > log", True, False), ("flake8 . >> log || true", True, True),
+     ("flake8 . 2> log; exit 0", False, True), ("cd x && flake8 . 1> log", True, False), ("flake8 2>&1", False, False),
+     ("", False, True)],
+)  # fmt: skip
+def test_what_a_script_does_with_its_output_and_its_status(script: str, is_sent_away: bool, is_hidden: bool) -> None:
+    assert (sends_away(script), hides_status(script)) == (is_sent_away, is_hidden)
 
 
 def test_the_short_list_of_programs_is_the_long_one() -> None:
