@@ -23,7 +23,7 @@ from pytest_paragate.verdict import Outcome
 from .recorded import judged, output_of, read, samples
 
 JUDGES = sorted({names.split_parse(name)[0] for name in names.names()} - {"none", "regex"})
-INPUTS = int(os.environ.get("PARAGATE_FUZZ", "60"))  # per judge; a nightly run sets 10000
+INPUTS = int(os.environ.get("PARAGATE_FUZZ", "60"))  # per judge; .ci/nightly sets 10000
 LARGE = 100 << 20
 # What is promised is 2 s on a machine with nothing else to do.
 BOUND_S = 2.0 * float(os.environ.get("PARAGATE_TEST_SLOWNESS", "4"))
