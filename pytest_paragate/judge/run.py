@@ -102,6 +102,8 @@ def judge(
     facts = _read(name, load(name) if brought is None else _asking(name, brought), output)
     if facts is not None:
         facts.is_cut = facts.is_cut or output.is_cut
+        if brought is None and output.stdout.is_broken:
+            facts.unreadable(f"the JSON of {facts.tool} is not whole").needs_output = True
         if shell and (missing := _missing_program(output, name)):
             facts.unreadable(missing).needs_output = True
         elif shell and not facts.unread and not output.stdout.size + output.stderr.size and names.sends_away(argv[0]):

@@ -20,7 +20,7 @@ from pytest_paragate.judge.facts import to_data
 from pytest_paragate.judge.output import Stream
 from pytest_paragate.verdict import Outcome
 
-from .recorded import judged, output_of, read, samples
+from .recorded import SAMPLES, judged, output_of, read, samples
 
 JUDGES = sorted({names.split_parse(name)[0] for name in names.names()} - {"none", "regex"})
 INPUTS = int(os.environ.get("PARAGATE_FUZZ", "60"))  # per judge; .ci/nightly sets 10000
@@ -257,6 +257,27 @@ def test_lines_with_what_is_looked_for_are_found_once_and_in_order(tmp_path: Pat
     wanted = [f"{n} {'error warning' if n % 3 else 'warning'}" for n in range(60_000)]
     path.write_text("\n".join(f"{line}\nnoise {'x' * 30}" for line in wanted))
     assert list(Stream(str(path)).lines("error", "warning")) == wanted
+
+
+CUT = [f"{tool}/json" for tool in "bandit coverage eslint hadolint jest pyright ruff shellcheck".split()]  # noqa: SIM905
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_json_that_was_cut_is_no_pass(name: str, tmp_path: Path) -> None:
+    sample = read(SAMPLES / f"{name}.txt")
+    for part in (0.2, 0.5, 0.9):
+        output = output_of(tmp_path, sample.stdout.rstrip()[: int(part * len(sample.stdout))], sample.stderr)
+        assert judged(tmp_path, sample.command, output).outcome in (Outcome.UNREADABLE, Outcome.UNMET)
+
+
+def test_a_document_is_found_below_what_only_looks_like_one(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text('[main]\tINFO\tprofile\n[main] {x}\n{\n  "a": [\n    {"b": 1}\n  ]\n}\n')
+    stream = Stream(str(path))
+    assert (stream.document(), stream.is_broken) == ({"a": [{"b": 1}]}, False)
+    path.write_text('{\n  "a": [\n    {"b": 1},\n')
+    stream = Stream(str(path))
+    assert (stream.document(), stream.is_broken) == (None, True)
 
 
 def test_a_file_that_is_gone_is_no_output() -> None:
