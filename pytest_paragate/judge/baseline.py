@@ -131,8 +131,11 @@ def _number(value: object) -> float | None:
 
 
 def regression(new: Metric, old: Metric) -> float:
-    """By how many percent of ``old`` the new value is larger; 0 within the larger of the two spreads."""
+    """By how many percent of ``old`` the new value is larger; 0 within the larger of the two spreads.
+
+    No spread excuses more than twice the old value: a measurement that varies by more than that shows nothing.
+    """
     difference = new.value - old.value
-    if abs(difference) <= max(new.spread, old.spread):
+    if abs(difference) <= min(max(new.spread, old.spread), old.value):
         return 0.0
     return 100.0 * difference / old.value

@@ -76,7 +76,8 @@ def test_numbers_are_shown_as_people_write_them(value: float, unit: str, text: s
 @pytest.mark.parametrize(
     ("new", "old", "percent"),
     [(bench(1.1), bench(1.0), 10.0), (bench(0.5), bench(1.0), -50.0), (bench(1.1, 0.2), bench(1.0), 0.0),
-     (bench(1.1), bench(1.0, 0.2), 0.0), (bench(1.3, 0.2), bench(1.0, 0.1), 30.0)],
+     (bench(1.1), bench(1.0, 0.2), 0.0), (bench(1.3, 0.2), bench(1.0, 0.1), 30.0),
+     (bench(9.0, 20.0), bench(1.0), 800.0), (bench(9.0), bench(1.0, 20.0), 800.0)],
 )  # fmt: skip
 def test_a_difference_within_the_noise_is_none(new: Metric, old: Metric, percent: float) -> None:
     assert regression(new, old) == pytest.approx(percent)
