@@ -100,6 +100,23 @@ def controller():
     assert run.check("by_name")["counts"]["pid"] == run.check("by_program")["counts"]["pid"] > 1
 
 
+def test_the_memory_of_a_small_command_is_limited_too(project: Project, workers: str) -> None:
+    run = project.write({
+        "conftest.py": f"""{HEAD}
+small = gate.command("true", expect="max_rss_kb <= 4000000")
+exact = gate.command("true", expect="max_rss_kb <= 10")
+large = gate.command(PY + ["x = bytearray(600 << 20)"], expect="max_rss_kb <= 500000")
+
+@gate.check(expect="max_rss_kb <= 4000000")
+def inside(paragate_run):
+    paragate_run("true")
+    paragate_run("true")
+""",
+    }).run(workers)  # fmt: skip
+    assert run.outcomes() == {"small": "passed", "exact": "unreadable", "large": "unmet", "inside": "passed"}
+    assert run.check("exact")["summary"] == "wanted max_rss_kb <= 10, and max_rss_kb is not known here"
+
+
 WRONG = {
     "unknown judge": ('x = gate.command("true", parse="pytset")', "did you mean 'pytest'?"),
     "no criterion": ('x = gate.command("pytest", expect=["passed = total"])', "`=` is no comparison"),
