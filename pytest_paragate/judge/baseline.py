@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,9 @@ class Baselines:
 
     def _load(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
         try:
-            if self.path.stat().st_size > _LARGEST_FILE:
-                raise ValueError("it is too large")
+            status = self.path.stat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
+                raise ValueError("it is no file, or too large")
             data = json.loads(self.path.read_text("utf-8"))
             checks = data["checks"]
             if data["format"] != FORMAT or not all(isinstance(value, dict) for value in checks.values()):
@@ -107,16 +108,34 @@ class Baselines:
             self._is_usable = False
             self.warnings.append(f"accepted benchmark numbers: {self.path} could not be read and is not used")
             return {}
-        return dict(checks)
+        return {nodeid: _sound(benchmarks) for nodeid, benchmarks in checks.items()}
+
+
+def _sound(benchmarks: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The entries of one check that hold numbers; somebody may have edited the file."""
+    found = {}
+    for name, entries in benchmarks.items():
+        kept = [entry for entry in entries if _is_sound(entry)] if isinstance(entries, list) else []
+        if kept:
+            found[name] = kept
+    return found
+
+
+def _is_sound(entry: object) -> bool:
+    return isinstance(entry, dict) and all(_number(entry.get(key, 0.0)) is not None for key in ("value", "spread"))
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    # A whole number may be larger than every float.
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e300 else None
 
 
 def regression(new: Metric, old: Metric) -> float:
-    """By how many percent of ``old`` the new value is larger; 0 within the larger of the two spreads."""
+    """By how many percent of ``old`` the new value is larger; 0 within the larger of the two spreads.
+
+    No spread excuses more than twice the old value: a measurement that varies by more than that shows nothing.
+    """
     difference = new.value - old.value
-    if abs(difference) <= max(new.spread, old.spread):
+    if abs(difference) <= min(max(new.spread, old.spread), old.value):
         return 0.0
     return 100.0 * difference / old.value

@@ -173,6 +173,8 @@ def _is_certain(criterion: Criterion, *, holds: bool) -> bool:
 
 def _missing(criterion: Criterion, name: str, facts: Facts, given: Mapping[str, Metric]) -> str:
     known = [*facts.counts, *(key for key in facts.metrics if "#" not in key), *given]
+    if name in OF_COMMANDS:
+        return f"wanted {criterion.text}, and {name} is not known here"
     if facts.unread:
         return f"wanted {criterion.text}, and {facts.unread}"
     if not facts.tool:

@@ -166,6 +166,12 @@ class Facts:
         return self
 
 
+def broken(name: str, problem: BaseException) -> Facts:
+    """What is known where a judge went wrong, which is no pass."""
+    facts = Facts(tool=name, needs_output=True)
+    return facts.unreadable(f"the judge {name} failed: {type(problem).__name__}: {problem}")
+
+
 def counted(number: int, noun: str) -> str:
     """``1 issue``, ``2 issues``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

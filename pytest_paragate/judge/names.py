@@ -86,21 +86,24 @@ _STARTERS: dict[str, tuple[str, ...]] = {
     "bun": ("x", "run"), "conda": ("run",), "mamba": ("run",),
     "uvx": (), "npx": (), "bunx": (), "env": (), "nice": (), "ionice": (), "timeout": (), "time": (), "stdbuf": (),
     "nohup": (), "setsid": (), "xvfb-run": (), "sudo": (), "command": (), "exec": (), "chrt": (), "taskset": (),
-    "catchsegv": (), "unbuffer": (),
+    "catchsegv": (), "unbuffer": (), "node": (),
 }  # fmt: skip
+# `yarn eslint` is `yarn run eslint`.
+_RUN_UNASKED = ("yarn", "pnpm")
 # Options of starters that take a value of their own.
 _WITH_VALUE: dict[str, frozenset[str]] = {
     "uv": frozenset(
         (
             "-p", "--python", "--with", "--with-requirements", "--with-editable", "--extra", "--no-extra", "--group",
             "--only-group", "--no-group", "--env-file", "--project", "--directory", "--package", "--index",
-            "--default-index", "--index-url", "--cache-dir", "--color", "--config-file", "--refresh-package",
+            "--default-index", "--index-url", "--cache-dir", "--color", "--config-file", "--refresh-package", "--from",
         )
     ),
     "uvx": frozenset(("-p", "--python", "--with", "--from", "--index", "--env-file")),
     "npx": frozenset(("-p", "--package", "-w", "--workspace")),
     "npm": frozenset(("-p", "--package", "-w", "--workspace", "--prefix")),
     "pnpm": frozenset(("-C", "--dir", "--filter", "-F")),
+    "node": frozenset(("-r", "--require", "--import", "--loader", "-C", "--conditions")),
     "env": frozenset(("-u", "--unset", "-C", "--chdir")),
     "nice": frozenset(("-n",)), "ionice": frozenset(("-c", "-n", "-p")), "stdbuf": frozenset(("-i", "-o", "-e")),
     "timeout": frozenset(("-s", "--signal", "-k", "--kill-after")), "sudo": frozenset(("-u", "-g")),
@@ -115,6 +118,7 @@ _WITH_VALUE: dict[str, frozenset[str]] = {
 }  # fmt: skip
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _DEEPEST = 8
+_LONGEST_SCRIPT = 20_000
 
 
 class Choice(NamedTuple):
@@ -152,13 +156,34 @@ def choose(argv: Sequence[str], *, shell: bool = False, own: Mapping[str, str] |
     """
     if not shell:
         return _choose(tuple(argv), own or {})
-    found = [choice for words in _commands_of(argv[0]) if (choice := _choose(words, own or {})) is not None]
+    found = _choices_of(argv[0], own or {})
     return found[-1] if found and len({choice.judge for choice in found}) == 1 else None
+
+
+def several(script: str, *, own: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The judges of a shell's script where there is more than one; empty where one knows all of it, or none does."""
+    judges = tuple(dict.fromkeys(choice.judge for choice in _choices_of(script, own or {})))
+    return judges if len(judges) > 1 else ()
 
 
 def joins_streams(script: str) -> bool:
     """Whether a shell's script sends stderr where stdout goes."""
     return ">&" in script or "&>" in script or "|&" in script
+
+
+def sends_away(script: str) -> bool:
+    """Whether a shell's script sends what its programs print on stdout into a file."""
+    return any(token in (">", "1>") for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]))
+
+
+def hides_status(script: str, *, own: Mapping[str, str] | None = None) -> bool:
+    """Whether a shell's script ends with something else than a tool, so that its exit status may not be the tool's."""
+    commands = _commands_of(script)
+    return not commands or _choose(commands[-1], own or {}) is None
+
+
+def _choices_of(script: str, own: Mapping[str, str]) -> list[Choice]:
+    return [choice for words in _commands_of(script) if (choice := _choose(words, own)) is not None]
 
 
 def _choose(argv: tuple[str, ...], own: Mapping[str, str]) -> Choice | None:
@@ -212,10 +237,14 @@ def _after_starter(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
     with_value = _WITH_VALUE.get(name, frozenset())
     words = _after_options(argv[1:], with_value)
     subcommands = _STARTERS[name]
-    if subcommands:
-        if not words or words[0] not in subcommands:
-            return ()
+    if (name, words[:1]) == ("uv", ("tool",)):
+        words = words[1:]
+    if words and words[0] in subcommands:
         words = _after_options(words[1:], with_value)
+    elif subcommands and name not in _RUN_UNASKED:
+        return ()
+    if name == "node" and not (words and "node_modules" in words[0]):
+        return ()  # a script of the project, which may be called as a tool is
     if name == "timeout":
         words = words[1:]
     if name in ("taskset", "chrt"):
@@ -246,7 +275,7 @@ def _commands_of(script: str) -> list[tuple[str, ...]]:
     """The simple commands of a shell's script, roughly: enough to see which tools it runs."""
     commands: list[list[str]] = [[]]
     word = ""
-    for token in _SPLIT.findall(script[:20_000]):
+    for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]):
         if token.isspace() and "\n" not in token:
             if word != _TARGET:
                 commands[-1].append(word)

@@ -23,7 +23,12 @@ _LAST_LINES = 500
 _MOST_LINE_BYTES = 24 << 20
 _MOST_ESCAPES = 400_000
 _TAIL = 1 << 16
-_LARGEST_DOCUMENT = 5 << 20  # bytes of JSON that are read as one document
+LARGEST_DOCUMENT = 5 << 20  # bytes of JSON that are read as one document
+# What is in it takes far more memory than its text where it is made of little else than brackets; tools have a value
+# every twenty bytes, and a bracket every fifty.
+_MOST_BRACKETS = 120_000
+_MOST_COMMAS = 300_000
+_MOST_STARTS = 5  # lines that look as if a document began
 _REPORT_SLACK_S = 0.1  # the clock of file systems is coarse
 
 _ESCAPES = re.compile(
@@ -32,11 +37,14 @@ _ESCAPES = re.compile(
 
 
 class Stream:
-    """What was written to one stream: the file at ``path``, or nothing. ``is_cut`` is set by reading."""
+    """What was written to one stream: the file at ``path``, or nothing.
+
+    Reading sets ``is_cut``, and ``is_broken`` where a JSON document that was looked for begins and has no end.
+    """
 
     def __init__(self, path: str | None) -> None:
         self.path = path
-        self.is_cut = False
+        self.is_cut = self.is_broken = False
         try:
             self.size = os.path.getsize(path) if path else 0
         except OSError:
@@ -97,22 +105,40 @@ class Stream:
     def document(self) -> Any:
         """The JSON document that the stream holds, after any lines of other text; None when there is none.
 
-        A document larger than 5 MiB is not read.
+        A document larger than 5 MiB, or of more values than a tool writes in that, is not read.
         """
         if self.path is None:
             return None
-        if self.size > _LARGEST_DOCUMENT:
+        if self.size > LARGEST_DOCUMENT:
             self.is_cut = True
             return None
         with open(self.path, "rb") as file:
-            text = file.read(_LARGEST_DOCUMENT).decode("utf-8", "replace").lstrip("\ufeff")
-        start = re.search(r"^[ \t]*[\[{]", text, re.MULTILINE)
-        if start is None:
+            data = file.read(LARGEST_DOCUMENT)
+        if has_too_many_values(data):
+            self.is_cut = True
             return None
-        try:
-            return json.JSONDecoder().raw_decode(text, start.end() - 1)[0]
-        except (ValueError, RecursionError):
-            return None
+        text = data.decode("utf-8", "replace").lstrip("\ufeff")
+        # Of what comes after the first start only what is not indented can be the document, and not a part of it.
+        starts = re.compile(r"^[ \t]*[\[{]", re.MULTILINE), re.compile(r"^[\[{]", re.MULTILINE)
+        at = 0
+        for pattern in (starts[0], *[starts[1]] * (_MOST_STARTS - 1)):
+            start = pattern.search(text, at)
+            if start is None:
+                break
+            at = start.end()
+            try:
+                document = json.JSONDecoder().raw_decode(text, at - 1)[0]
+            except (ValueError, RecursionError):
+                self.is_broken = True
+            else:
+                self.is_broken = False
+                return document
+        return None
+
+
+def has_too_many_values(document: bytes) -> bool:
+    """Whether a JSON document would take more memory than a judge may."""
+    return document.count(b"[") + document.count(b"{") > _MOST_BRACKETS or document.count(b",") > _MOST_COMMAS
 
 
 class Output:

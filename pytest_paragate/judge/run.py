@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_paragate.judge import names
-from pytest_paragate.judge.facts import Facts, to_data
+from pytest_paragate.judge.facts import Facts, broken, to_data
 from pytest_paragate.judge.output import Output, Stream
 
-Read = Callable[[Output], "Facts | Mapping[str, float] | None"]
+Read = Callable[[Output], "Facts | None"]
 
 _NOT_FOUND = re.compile(r"(?:command not found|not found|No such file or directory|is not recognized as an)\s*$")
 
@@ -77,10 +77,11 @@ def judge(
 ) -> Facts | None:
     """As :func:`judged`, of an :class:`Output`, whose ``argv`` and ``argument`` are filled in here."""
     own = own or {}
-    choice = names.choose(argv, shell=shell, own={program: program for program in own})
+    own_names = {program: program for program in own}
+    choice = names.choose(argv, shell=shell, own=own_names)
     name = choice.judge if choice is not None else ""
     output.argv = choice.argv if choice is not None else tuple(argv) if not shell else ()
-    read: Read | None = None
+    brought: OwnJudge | None = None
     if isinstance(parse, str):
         chosen, output.argument = names.split_parse(parse)
         if chosen == "none":
@@ -92,18 +93,23 @@ def judge(
             output.argv, output.is_script = (), True
         name = chosen
     elif parse is not None:
-        read, name = parse, str(getattr(parse, "name", None) or getattr(parse, "__name__", "parse"))
+        brought, name = parse, str(getattr(parse, "name", None) or getattr(parse, "__name__", "parse"))
     elif name in own:
-        read = own[name]
-    if read is None:
-        if not name:
-            return None
-        read = load(name)
-    facts = _read(name, read, output)
+        brought = own[name]
+    if brought is None and not name:
+        several = names.several(argv[0], own=own_names) if shell else ()
+        return Facts(tool="shell").unreadable(f"the script runs {' and '.join(several)}") if several else None
+    facts = _read(name, load(name) if brought is None else _asking(name, brought), output)
     if facts is not None:
         facts.is_cut = facts.is_cut or output.is_cut
+        if brought is None and output.stdout.is_broken:
+            facts.unreadable(f"the JSON of {facts.tool} is not whole").needs_output = True
         if shell and (missing := _missing_program(output, name)):
             facts.unreadable(missing).needs_output = True
+        elif shell and not facts.unread and not output.stdout.size + output.stderr.size and names.sends_away(argv[0]):
+            # Silence is what many tools print when all is well.
+            facts.unreadable("the script sends the output into a file")
+            facts.needs_output = names.hides_status(argv[0], own=own_names)
     return facts
 
 
@@ -116,25 +122,18 @@ def load(name: str) -> Read:
 
 def _read(name: str, read: Read, output: Output) -> Facts | None:
     try:
-        found = read(output)
-        facts = found if found is None or isinstance(found, Facts) else _from_numbers(name, found)
+        facts = read(output)
         if facts is not None:
             to_data(facts)  # what a judge got wrong must not come up where nothing is known of it
         return facts
     except Exception as problem:
-        facts = Facts(tool=name, needs_output=True)
-        return facts.unreadable(f"the judge {name} failed: {type(problem).__name__}: {problem}")
+        return broken(name, problem)
 
 
-def _from_numbers(name: str, numbers: Mapping[str, float]) -> Facts:
-    """Facts of a judge that gives a mapping: whole numbers are counts, others metrics."""
-    facts = Facts(tool=name)
-    for key, value in numbers.items():
-        if isinstance(value, int):
-            facts.count(str(key), int(value))
-        else:
-            facts.measure(str(key), float(value))
-    return facts
+def _asking(name: str, brought: OwnJudge) -> Read:
+    from pytest_paragate.judge.answer import ask
+
+    return lambda output: ask(name, brought, output)
 
 
 def _missing_program(output: Output, name: str) -> str | None:

@@ -65,7 +65,7 @@ def _worded(criterion: criteria.Criterion, unmet: criteria.Unmet, facts: Facts) 
     """What a judge expects, said for somebody who never wrote it down."""
     if unmet.is_unreadable:
         return unmet
-    if criterion.fact in ("ran", "files", "benchmarks", "total"):
+    if criterion.fact in ("ran", "files", "benchmarks", "audited", "total"):
         return unmet._replace(text=summary_of(facts))
     return unmet._replace(text=f"{facts.tool} says {summary_of(facts)}, although the exit status is 0")
 

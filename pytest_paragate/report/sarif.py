@@ -1,18 +1,19 @@
 """One SARIF 2.1.0 log of what all judges found, for code scanning services and editors: one run per tool.
 
 Paths are relative to the root folder where they are below it. Severities are SARIF's levels; a failed test is an error.
+A tool that found nothing has a run without results, by which services know that earlier findings of it are gone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_paragate.report.text import neutral
-from pytest_paragate.verdict import CheckResult, GateResult
+from pytest_paragate.verdict import CheckResult, GateResult, Outcome
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue
@@ -26,6 +27,8 @@ def as_data(result: GateResult, root: Path, folders: dict[str, str] | None = Non
     for check in result.results:
         for issue in check.verdict.issues:
             by_tool.setdefault(issue.tool, []).append((check, issue))
+    for tool in _clean_tools(result):
+        by_tool.setdefault(tool, [])
     runs = [_run(tool, found, root, folders or {}) for tool, found in by_tool.items()]
     # A log without a run would say that nothing was looked at.
     producer = {"producer": "pytest-paragate"}
@@ -35,6 +38,14 @@ def as_data(result: GateResult, root: Path, folders: dict[str, str] | None = Non
         "properties": producer,
         "runs": runs or [_run("paragate", [], root, {})],
     }
+
+
+def _clean_tools(result: GateResult) -> Iterator[str]:
+    """The tools of checks that passed, and of which something was read."""
+    for check in result.results:
+        verdict = check.verdict
+        if verdict.judge and verdict.counts and verdict.outcome is Outcome.PASSED:
+            yield from verdict.judge.split(", ")
 
 
 def _run(tool: str, found: Iterable[tuple[CheckResult, Issue]], root: Path, folders: dict[str, str]) -> dict[str, Any]:

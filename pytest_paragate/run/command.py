@@ -182,6 +182,7 @@ def _completed(
             "leaked": [{"pid": leak.pid, "command": leak.command, "killed": leak.killed} for leak in done.leaked],
             "stdout_path": done.stdout_path,
             "stderr_path": done.stderr_path,
+            **process.memory_bound(done),
             **({"judged": judged} if judged else {}),
         }
     )

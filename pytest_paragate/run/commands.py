@@ -51,6 +51,8 @@ class Commands:
             worker.news("cannot", index, str(problem))
             return
         judged = self._judged(message, done)
+        if "bounds_memory" in message:
+            judged |= process.memory_bound(done)
         if judged or done.leaked or done.stdout_path or done.stderr_path or done.timed_out or done.stopped:
             worker.allow(leak.pid for leak in done.leaked if not leak.killed)
             worker.news("command", index, {**_completed(done), **judged, **_logged(done)})

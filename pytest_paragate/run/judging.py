@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_paragate.judge.baseline import Baselines
-from pytest_paragate.judge.criteria import names_in
+from pytest_paragate.judge.criteria import evaluate, names_in, parse
 from pytest_paragate.judge.ending import Ending
 from pytest_paragate.judge.facts import Facts, Metric, from_data
 from pytest_paragate.judge.settle import Part, settle
@@ -33,7 +33,7 @@ def judged(
     ]
     own = _own(verdict)
     given = {**dict(_of_command(verdict)), **own}
-    expect = check.expect
+    expect = tuple(text for text in check.expect if not _is_bounded(text, verdict, commands))
     benchmarks = [part.facts for part in parts if any(metric.is_benchmark for metric in part.facts.metrics.values())]
     if benchmarks and baselines is not None:
         known = baselines()
@@ -68,6 +68,19 @@ def _of_command(verdict: Verdict) -> Iterator[tuple[str, Metric]]:
         yield "cpu_s", Metric(verdict.cpu_s, "s")
     if verdict.max_rss_kb is not None:
         yield "max_rss_kb", Metric(float(verdict.max_rss_kb))
+
+
+def _is_bounded(text: str, verdict: Verdict, commands: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether ``text`` allows more memory than the commands can have used, of which no more is known than that."""
+    if "max_rss_kb" not in text or verdict.max_rss_kb is not None:
+        return False
+    bounds_kb = [command.get("rss_below_kb") for command in commands]
+    if not bounds_kb or None in bounds_kb:
+        return False
+    criterion = parse(text)
+    given = {"max_rss_kb": Metric(float(max(bound for bound in bounds_kb if bound is not None)))}
+    is_limit = criterion.fact == "max_rss_kb" and criterion.sign in ("<=", "<") and criterion.other is None
+    return is_limit and evaluate(criterion, Facts(tool=""), given) is None
 
 
 def _benchmarks(parts: Sequence[Facts]) -> dict[str, Metric]:

@@ -103,6 +103,8 @@ def command(index: int, check: Check, spec: CommandSpec) -> Message:
         message["shell"] = True
     if check.timeout_s is not None:
         message["timeout_s"] = check.timeout_s
+    if any("max_rss_kb" in text for text in check.expect):
+        message["bounds_memory"] = True
     if isinstance(check.parse, str):
         message["parse"] = check.parse
     elif check.parse is not None:

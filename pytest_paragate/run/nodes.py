@@ -163,7 +163,7 @@ class Nodes:
     def goodbye(self, worker_id: str, output: Mapping[str, Any]) -> None:
         """The worker has torn everything down, and this is what plugins left there for their like here."""
         node = self._nodes.get(worker_id)
-        if node is not None:
+        if node is not None and output:  # a session that did not get to its end has left nothing
             from pytest_paragate.run import benchmarks
 
             node.workeroutput = dict(output)

@@ -178,6 +178,13 @@ def run(
     )
 
 
+def memory_bound(done: Completed) -> dict[str, int]:
+    """What can be said of a peak that is not known, for a message: it was no higher than our own."""
+    if done.max_rss_kb is not None or done.cpu_s is None or not linux.has_pidfd():
+        return {}
+    return {"rss_below_kb": linux.peak_rss_kb() + _RSS_SLACK_KB}
+
+
 def _never_started() -> Completed:
     return Completed(
         returncode=-signal.SIGTERM,

@@ -360,6 +360,14 @@ def pytest_runtest_protocol(item):
         from pytest_paragate.run import items
         items._keywords = lambda item: 1 / 0
     return True
+
+def pytest_configure(config):
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["told"] = 1
+
+def pytest_testnodedown(node):  # takes for granted what was told, as pytest-metadata does
+    if hasattr(node, "workeroutput"):
+        node.workeroutput["told"]
 """
     project.write({"conftest.py": conftest, "test_it.py": "def test_one(): pass\ndef test_two(): pass\n"})
     run = project.run("--paragate-workers=popen")

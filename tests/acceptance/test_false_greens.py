@@ -42,6 +42,9 @@ WAYS = {
     "go filter matches nothing": Way("go-no-match test -run Nothing ./...", "unmet", "no tests ran"),
     "linter found no files": Way("ruff-no-files check .", "unmet", "ruff found no files"),
     "formatter found no files": Way("black-no-files --check .", "unmet", "black found no files"),
+    "audit of a folder that is not there": Way("bandit-no-folder -r nowhere", "unmet", "bandit says 1 issue"),
+    "audit of a folder without code": Way("bandit-no-code -r .", "unmet", "bandit found no code"),
+    "types of a folder that is not there": Way("pyright-no-folder", "unmet", "pyright says 1 issue"),
     "benchmarks left out": Way("pytest-warn --benchmark-skip", "unmet", "no tests ran, 2 skipped"),
     "no benchmark ran": Way("cargo-warn bench nothing_like_it", "unmet", "no benchmark ran"),
     # the exit status is not the tool's
@@ -55,6 +58,7 @@ WAYS = {
     "types of another language, or true": Way("tsc-fail -p . || true", "unmet", "tsc says 2 issues"),
     "formatting, or true": Way("cargo-fmt-fail fmt --check || true", "unmet", "1 file to format"),
     "security, or true": Way("bandit-fail -r . || true", "unmet", "bandit says 4 issues"),
+    "only what is severe, or true": Way("bandit-level -lll -r . || true", "unmet", "bandit says 1 issue"),
     "compiler errors, or true": Way("cargo-broken build || true", "unmet", "rustc says 1 issue"),
     # the tool was not there, or did not get to its end
     "tool missing under a shell": Way(
@@ -62,10 +66,14 @@ WAYS = {
     ),
     "output cut": Way(f"{PYTEST} good | head -c 5", "unreadable", "pytest printed no summary"),
     "output thrown away": Way(f"{PYTEST} good > /dev/null", "unreadable", "pytest printed no summary"),
+    "findings sent into a file": Way("flake8-fail . > log.txt || true", "unreadable", "sends the output into a file"),
     "exit inside a test": Way(f"{PYTEST} leaves", "unreadable", "pytest printed no summary"),
     "crash after the summary": Way(f"{PYTEST} -p crashes good", "failed", "exit status 139 (1/1 test passed)"),
     "fewer tests than planned": Way("prove-warn", "unmet", "1/3 tests passed", 'parse="tap"'),
+    "no plan to hold against": Way("prove-no-plan", "unreadable", "there is no plan", 'parse="tap"'),
+    "a file that could not be read": Way("bandit-skipped -r .", "unmet", "bandit says 1 issue"),
     # the numbers say something else
+    "more tests than planned": Way("prove-too-many", "unmet", "2/3 tests passed", 'parse="tap"'),
     "leak without an error status": Way("valgrind-warn ./a", "unmet", "48 bytes definitely lost"),
     "sanitizer told to exit with 0": Way("sanitizer-warn", "unmet", "48 bytes leaked", 'parse="sanitizer"'),
     "coverage below what was wanted": Way(
@@ -101,6 +109,7 @@ EARNED = {
     "clean lint": Way("ruff-pass check .", "passed", "0 issues"),
     "warnings of a linter": Way("eslint-warn .", "passed", "2 issues"),
     "not judged": Way("coverage-xml xml", "passed", "not judged: coverage printed no total"),
+    "clean, and sent into a file": Way("flake8-pass a.py > log.txt", "passed", "not judged: the script sends"),
     "told not to judge": Way(f"{PYTEST} empty || true", "passed", "", 'parse="none"'),
 }
 
@@ -150,7 +159,11 @@ PLAYED = {
     "ruff-no-files": "ruff/no-files", "black-no-files": "black/no-files", "pytest-warn": "pytest-benchmark/warn",
     "cargo-warn": "cargo-bench/warn", "mypy-fail": "mypy/fail", "ruff-fail": "ruff/fail", "tsc-fail": "tsc/fail",
     "cargo-fmt-fail": "cargo-fmt/fail", "bandit-fail": "bandit/fail", "cargo-broken": "rustc/broken",
-    "prove-warn": "tap/warn", "valgrind-warn": "valgrind/warn", "sanitizer-warn": "sanitizer/warn",
+    "bandit-no-folder": "bandit/no-folder", "bandit-no-code": "bandit/no-code", "bandit-level": "bandit/level",
+    "bandit-skipped": "bandit/skipped", "pyright-no-folder": "pyright/no-folder", "prove-no-plan": "tap/no-plan",
+    "flake8-fail": "flake8/fail", "flake8-pass": "flake8/pass", "prove-too-many": "tap/too-many",
+    "prove-warn": "tap/warn",
+    "valgrind-warn": "valgrind/warn", "sanitizer-warn": "sanitizer/warn",
     "coverage-warn": "coverage/warn", "eslint-warn": "eslint/warn", "pip-audit-warn": "pip-audit/warn",
     "ruff-warn": "ruff/warn", "ruff-pass": "ruff/pass", "coverage-xml": "coverage/xml",
 }  # fmt: skip

@@ -100,6 +100,23 @@ def controller():
     assert run.check("by_name")["counts"]["pid"] == run.check("by_program")["counts"]["pid"] > 1
 
 
+def test_the_memory_of_a_small_command_is_limited_too(project: Project, workers: str) -> None:
+    run = project.write({
+        "conftest.py": f"""{HEAD}
+small = gate.command("true", expect="max_rss_kb <= 4000000")
+exact = gate.command("true", expect="max_rss_kb <= 10")
+large = gate.command(PY + ["x = bytearray(600 << 20)"], expect="max_rss_kb <= 500000")
+
+@gate.check(expect="max_rss_kb <= 4000000")
+def inside(paragate_run):
+    paragate_run("true")
+    paragate_run("true")
+""",
+    }).run(workers)  # fmt: skip
+    assert run.outcomes() == {"small": "passed", "exact": "unreadable", "large": "unmet", "inside": "passed"}
+    assert run.check("exact")["summary"] == "wanted max_rss_kb <= 10, and max_rss_kb is not known here"
+
+
 WRONG = {
     "unknown judge": ('x = gate.command("true", parse="pytset")', "did you mean 'pytest'?"),
     "no criterion": ('x = gate.command("pytest", expect=["passed = total"])', "`=` is no comparison"),
@@ -140,6 +157,8 @@ def test_issues_are_one_valid_sarif_file(project: Project) -> None:
 flake = gate.command(PY + ["{print_}"], parse="flake8", agent="code-reviewer", expect="issues <= 9")
 types = gate.command(PY + ["print('a.py:3: error: no  [x]'); raise SystemExit(1)"], parse="mypy")
 clean = gate.command("true")
+linted = gate.command(PY + ["print('All checks passed!')"], parse="ruff")
+unread = gate.command(PY + ["print('?')"], parse="coverage")
 """,
     }).run(f"--paragate-sarif={path}")  # fmt: skip
     assert run.status == 1
@@ -147,7 +166,7 @@ clean = gate.command("true")
     schema = json.loads((ROOT / "tests/judge/sarif-schema-2.1.0.json").read_text("utf-8"))
     jsonschema.Draft4Validator(schema).validate(log)
     found = {each["tool"]["driver"]["name"]: each["results"] for each in log["runs"]}
-    assert {tool: len(results) for tool, results in found.items()} == {"flake8": 2, "mypy": 1}
+    assert {tool: len(results) for tool, results in found.items()} == {"flake8": 2, "mypy": 1, "ruff": 0}
     first = found["flake8"][0]["locations"][0]["physicalLocation"]
     assert first["artifactLocation"] == {"uri": "sub/a%20b.py", "uriBaseId": "ROOT"}
     assert first["region"] == {"startLine": 1, "startColumn": 2}

@@ -68,6 +68,14 @@ RUST_BAD = RUST_GOOD.replace(
 RUST_WARNS = RUST_GOOD.replace("//! Demo.", "//! Demo.\n\nfn unused() {}") + (
     "\npub fn long(v: &Vec<i32>) -> bool {\n    return v.len() == 0;\n}\n"
 )
+RUST_SHAKY = RUST_GOOD.replace(
+    "fn slow() {}",
+    'fn slow() {}\n\n    #[test]\n    fn shaky() {\n        let seen = std::path::Path::new("seen");\n'
+    '        let was_seen = seen.exists();\n        std::fs::write(seen, "").unwrap();\n        assert!(was_seen);\n    }',
+)
+RUST_ABORTS = RUST_BAD.replace(
+    "fn slow() {}", "fn slow() {}\n\n    #[test]\n    fn aborts() {\n        std::process::abort();\n    }"
+)
 RUST_BROKEN = RUST_GOOD.replace("a + b", 'a + "b"')
 RUST_UNTIDY = RUST_GOOD.replace("    a + b", "  a+b")
 C_LEAK = "#include <stdlib.h>\nint main(void) {\n    int *p = malloc(48);\n    p[0] = 1;\n    p = 0;\n    return p != 0;\n}\n"
@@ -102,6 +110,8 @@ PACKAGE = {"package.json": '{"name": "demo", "version": "1.0.0", "type": "common
 TAP_GOOD = '#!/usr/bin/perl\nprint "1..3\\nok 1 - a\\nok 2 - b # SKIP later\\nok 3 - c\\n";\n'
 TAP_BAD = '#!/usr/bin/perl\nprint "1..3\\nok 1 - a\\nnot ok 2 - b\\nnot ok 3 - c # TODO later\\n";\nexit 1;\n'
 TAP_SHORT = '#!/usr/bin/perl\nprint "1..3\\nok 1 - a\\n";\n'
+TAP_NO_PLAN = '#!/usr/bin/perl\nprint "ok 1 - a\\nok 2 - b\\n";\n'
+TAP_LONG = '#!/usr/bin/perl\nprint "1..1\\nok 1 - a\\nok 2 - b\\n";\n'
 INSECURE = (
     "import subprocess\nimport pickle\n\n\ndef f(x):\n    subprocess.call(x, shell=True)\n    return pickle.loads(x)\n"
 )
@@ -161,6 +171,8 @@ CASES: dict[str, list[Case]] = {
         Case("fail", "pyright a.py", {"a.py": MISTYPED}),
         Case("warn", "pyright", {"a.py": "x = 1\nx\n", "pyrightconfig.json": '{"reportUnusedExpression": "warning"}'}),
         Case("json", "pyright --outputjson a.py", {"a.py": MISTYPED}),
+        Case("no-folder", "pyright", {"a.py": TYPED, "pyrightconfig.json": '{"include": ["src"]}'}),
+        Case("no-files-json", "pyright --outputjson", {"readme.txt": ""}),
     ],
     "flake8": [
         Case("pass", "flake8 a.py", {"a.py": TIDY}),
@@ -212,6 +224,26 @@ CASES: dict[str, list[Case]] = {
         Case("no-run", "cargo test --offline --no-run", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
         Case("broken", "cargo test --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_BROKEN}),
         Case("quiet", "cargo test --offline -q", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
+    ],
+    "cargo-nextest": [
+        Case("pass", "cargo nextest run --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
+        Case(
+            "fail",
+            "cargo nextest run --offline --no-fail-fast",
+            {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_ABORTS},
+        ),
+        Case("warn", "cargo nextest run --offline --retries 2", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_SHAKY}),
+        Case(
+            "cancelled",
+            "cargo nextest run --offline --test-threads 1",
+            {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_ABORTS},
+        ),
+        Case(
+            "no-tests",
+            "cargo nextest run --offline --no-tests=pass nothing_like_it",
+            {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD},
+        ),
+        Case("broken", "cargo nextest run --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_BROKEN}),
     ],
     "rustc": [
         Case("pass", "cargo clippy --offline", {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST_GOOD}),
@@ -326,6 +358,8 @@ CASES: dict[str, list[Case]] = {
         Case("pass", "perl a.t", {"a.t": TAP_GOOD}),
         Case("fail", "perl a.t", {"a.t": TAP_BAD}),
         Case("warn", "perl a.t", {"a.t": TAP_SHORT}),
+        Case("no-plan", "perl a.t", {"a.t": TAP_NO_PLAN}),
+        Case("too-many", "perl a.t", {"a.t": TAP_LONG}),
         Case("prove-pass", "prove -v a.t", {"a.t": TAP_GOOD}),
         Case("prove-fail", "prove a.t b.t", {"a.t": TAP_GOOD, "b.t": TAP_BAD}),
         Case(
@@ -341,6 +375,11 @@ CASES: dict[str, list[Case]] = {
         Case("fail", "bandit -r .", {"a.py": INSECURE}),
         Case("warn", "bandit --exit-zero -r .", {"a.py": INSECURE}),
         Case("json", "bandit -f json -q -r .", {"a.py": INSECURE}),
+        Case("level", "bandit -lll -r .", {"a.py": INSECURE}),
+        Case("no-folder", "bandit -r nowhere", {"a.py": TIDY}),
+        Case("no-code", "bandit -r .", {"readme.txt": ""}),
+        Case("no-code-json", "bandit -f json -q -r .", {"readme.txt": ""}),
+        Case("skipped", "bandit -r .", {"a.py": "def (:\n", "b.py": TIDY}),
     ],
     "shellcheck": [
         Case("pass", "shellcheck a.sh", {"a.sh": "#!/bin/sh\necho hello\n"}),
@@ -393,14 +432,14 @@ CASES: dict[str, list[Case]] = {
 }
 VERSIONS = {
     "unittest": "python --version", "ruff-format": "ruff --version", "pytest-benchmark": "pytest --version",
-    "cargo-test": "cargo --version", "rustc": "cargo clippy --version", "cargo-fmt": "cargo fmt --version",
+    "cargo-test": "cargo --version", "cargo-nextest": "cargo nextest --version", "rustc": "cargo clippy --version", "cargo-fmt": "cargo fmt --version",
     "sanitizer": "gcc --version", "tracemalloc": "python --version", "timings": "python --version", "go-test": "go version", "go-vet": "go version",
     "shellcheck": "shellcheck --version | sed -n 2p", "tap": "perl -e 'print qq(perl $^V\\n)'", "junit": "pytest --version", "sarif": "ruff --version",
 }  # fmt: skip
 
 
 # Where tools live is nobody's business.
-_PLACES = {sys.prefix: "/venv", sys.base_prefix: "/usr"}
+_PLACES = {sys.prefix: "/venv", sys.base_prefix: "/usr", str(Path.home()): "/home/user"}
 if _node := shutil.which("eslint"):
     _PLACES[str(Path(_node).resolve().parents[3])] = "/usr/lib"
 _PLACES[f'hostname="{os.uname().nodename}"'] = 'hostname="host"'
@@ -418,6 +457,8 @@ class Ran(NamedTuple):
 def is_there(case: Case) -> bool:
     """Whether the programs of a case can be run on this machine."""
     words = [case.command.split()[0], *(case.setup.split()[:1])]
+    if case.command.startswith("cargo nextest "):
+        words.append("cargo-nextest")
     return all(word.startswith(".") or shutil.which(word) for word in words)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,8 @@ def test_numbers_are_shown_as_people_write_them(value: float, unit: str, text: s
 @pytest.mark.parametrize(
     ("new", "old", "percent"),
     [(bench(1.1), bench(1.0), 10.0), (bench(0.5), bench(1.0), -50.0), (bench(1.1, 0.2), bench(1.0), 0.0),
-     (bench(1.1), bench(1.0, 0.2), 0.0), (bench(1.3, 0.2), bench(1.0, 0.1), 30.0)],
+     (bench(1.1), bench(1.0, 0.2), 0.0), (bench(1.3, 0.2), bench(1.0, 0.1), 30.0),
+     (bench(9.0, 20.0), bench(1.0), 800.0), (bench(9.0), bench(1.0, 20.0), 800.0)],
 )  # fmt: skip
 def test_a_difference_within_the_noise_is_none(new: Metric, old: Metric, percent: float) -> None:
     assert regression(new, old) == pytest.approx(percent)
@@ -119,6 +121,11 @@ ODD = [
     '{"time[x]": [3]}',
     '{"time[x]": [{"value": "1"}]}',
     '{"time[x]": [{"value": 0}]}',
+    '{"time[x]": {"value": 1}}',
+    '{"time[x]": [{"value": NaN}]}',
+    '{"time[x]": [{"value": 1e999}]}',
+    f'{{"time[x]": [{{"value": 1{"0" * 400}}}]}}',
+    '{"time[x]": [{"value": 1, "spread": "wide"}]}',
 ]
 
 
@@ -127,3 +134,21 @@ def test_odd_entries_are_no_baseline(entry: str, tmp_path: Path) -> None:
     path = tmp_path / "accepted.json"
     path.write_text(f'{{"format": 1, "checks": {{"a": {entry}}}}}')
     assert Baselines(path).compared("a", {"time[x]": bench(1.0)}) == {}
+    baselines = Baselines(path, is_accepting=True)
+    baselines.accept("a", {"time[x]": bench(1.0)})
+    baselines.save()
+    assert Baselines(path).compared("a", {"time[x]": bench(2.0)})["regression"].value == 100
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_what_is_no_file_is_no_baseline(kind: str, tmp_path: Path) -> None:
+    """One has no end, and the other would be waited for."""
+    path = tmp_path / "accepted.json"
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path)
+    baselines = Baselines(path, is_accepting=True)
+    assert baselines.warnings
+    with pytest.raises(OSError, match="left as it is"):
+        baselines.save()

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from pytest_paragate.judge import run
-from pytest_paragate.judge.names import choose, known_programs, names, split_parse
+from pytest_paragate.judge.names import choose, hides_status, known_programs, names, sends_away, split_parse
 from pytest_paragate.judge.programs import FIRST_WORDS, may_know
 
 KNOWN = {
@@ -20,7 +20,11 @@ KNOWN = {
     "poetry run mypy .": "mypy", "pdm run mypy": "mypy", "hatch run test:pytest": "pytest", "pipx run black .": "black",
     "npx eslint .": "eslint", "npx -y -p eslint eslint .": "eslint",
     "npm exec -- tsc": "tsc", "pnpm exec vitest": "jest",
-    "yarn run jest": "jest", "bunx tsc": "tsc", "node_modules/.bin/eslint": "eslint", "eslint@9 .": "eslint",
+    "yarn run jest": "jest", "yarn eslint .": "eslint", "pnpm -C x vitest run": "jest",
+    "uv tool run ruff check": "ruff",
+    "uv tool run --from black black .": "black", "node node_modules/.bin/eslint .": "eslint",
+    "node --import x node_modules/eslint/bin/eslint.js .": "eslint",
+    "bunx tsc": "tsc", "node_modules/.bin/eslint": "eslint", "eslint@9 .": "eslint",
     "cargo test -p x": "cargo-test", "cargo +nightly test": "cargo-test", "cargo --locked clippy": "rustc",
     "cargo nextest run": "cargo-nextest", "cargo fmt --check": "cargo-fmt", "cargo bench": "cargo-bench",
     "cargo build": "rustc", "cargo doc": "rustc", "go test ./...": "go-test", "go vet ./...": "go-vet",
@@ -38,7 +42,8 @@ KNOWN = {
 }  # fmt: skip
 UNKNOWN = [
     "true", "python x.py", "python -c 'import pytest'", "uv sync", "npm install", "cargo", "cargo run", "go build",
-    "poetry install", "env", "timeout", "make test", "echo pytest", "ruff",
+    "poetry install", "yarn install", "pnpm test", "uv tool install ruff", "node tap.js", "node --test",
+    "env", "timeout", "make test", "echo pytest", "ruff",
     "ruff rule F401", "coverage erase", "python",
     "env A=1", "uv run", "cargo --version", "npm test", "git commit -m pytest", "./pytest/run",
 ]  # fmt: skip
@@ -76,6 +81,16 @@ def test_where_output_goes_is_no_argument() -> None:
     choice = choose(["pytest -q > --co 2>&1 tests"], shell=True)
     assert choice is not None
     assert choice.argv == ("pytest", "-q", "tests")
+
+
+@pytest.mark.parametrize(
+    ("script", "is_sent_away", "is_hidden"),
+    [("flake8 .", False, False), ("flake8 . > log", True, False), ("flake8 . >> log || true", True, True),
+     ("flake8 . 2> log; exit 0", False, True), ("cd x && flake8 . 1> log", True, False), ("flake8 2>&1", False, False),
+     ("", False, True)],
+)  # fmt: skip
+def test_what_a_script_does_with_its_output_and_its_status(script: str, is_sent_away: bool, is_hidden: bool) -> None:
+    assert (sends_away(script), hides_status(script)) == (is_sent_away, is_hidden)
 
 
 def test_the_short_list_of_programs_is_the_long_one() -> None:

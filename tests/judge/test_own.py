@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 import pytest_paragate as gate
 from pytest_paragate.judge.criteria import CriterionError
+from pytest_paragate.judge.facts import Issue, Metric
 from pytest_paragate.testing import judged
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +49,38 @@ def test_a_mapping_is_enough() -> None:
         lambda output: {"a": "b"},
         lambda output: "nonsense",
         lambda output: gate.Facts(tool="x", counts={"a": None}),  # type: ignore[dict-item]
+        lambda output: gate.Facts(tool=None),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", summary=3),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", metrics={"a": 3.0}),  # type: ignore[dict-item]
+        lambda output: gate.Facts(tool="x", metrics={"a": Metric(float("nan"))}),
+        lambda output: gate.Facts(tool="x", metrics={"a": Metric("3")}),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", issues=["a"]),  # type: ignore[list-item]
+        lambda output: gate.Facts(tool="x", issues=[Issue("x", "a", line="3")]),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", issues=[Issue("x", "a", severity="bad")]),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", wanted=["nonsense"]),
+        lambda output: gate.Facts(tool="x", wanted="issues == 0"),  # type: ignore[arg-type]
+        lambda output: gate.Facts(tool="x", unread=ValueError()),  # type: ignore[arg-type]
+        lambda output: sys.exit(0),
+        lambda output: pytest.fail("no"),
+        lambda output: pytest.skip("no"),
     ],
 )
 def test_a_judge_that_goes_wrong_is_no_pass(judge: object) -> None:
     found = judged(judge, stdout="x")  # type: ignore[arg-type]
     assert found.outcome == "unreadable"
     assert "failed" in found.summary
+
+
+def test_what_is_wrong_with_an_answer_is_said_in_words() -> None:
+    def said(facts: object) -> str:
+        return judged(lambda output: facts).summary.removeprefix("the judge <lambda> failed: ")  # type: ignore[arg-type]
+
+    assert said("yes") == (
+        "TypeError: it returned str 'yes', and neither Facts, a mapping of names to numbers, nor None"
+    )
+    assert said(gate.Facts(tool="x", wanted=["issues = 0"])) == (
+        "ValueError: wanted cannot contain 'issues = 0': `=` is no comparison; write `==`"
+    )
 
 
 def test_a_judge_may_have_nothing_to_say() -> None:
@@ -93,10 +121,43 @@ def test_a_report_file_is_read() -> None:
     unmet = judged("junit:*/out.xml", reports={"x/out.xml": JUNIT.format(said=1, more=failed)})
     assert (unmet.outcome, unmet.issues[0].message) == ("unmet", "t.b: no")
     assert judged("junit:out.xml", reports={"out.xml": JUNIT.format(said=2, more="")}).outcome == "unmet"
+    said_above = '<testsuites failures="1"><testsuite><testcase name="a"/></testsuite></testsuites>'
+    assert judged("junit:out.xml", reports={"out.xml": said_above}).outcome == "unmet"
     assert judged("junit:out.xml", reports={"out.xml": "<testsuites>"}).outcome == "unreadable"
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite name="&b;"/>'
     assert judged("junit:out.xml", reports={"out.xml": bomb}).outcome == "unreadable"
     assert judged("sarif:x.sarif", reports={"x.sarif": "[]"}).outcome == "unreadable"
+
+
+def test_a_report_of_a_run_that_was_not_successful_is_no_pass() -> None:
+    log = (
+        '{{"runs": [{{"tool": {{"driver": {{"name": "scan"}}}}, "invocations": [{{"executionSuccessful": {said}}}]}}]}}'
+    )
+    assert judged("sarif:x.sarif", reports={"x.sarif": log.format(said="true")}).outcome == "passed"
+    found = judged("sarif:x.sarif", reports={"x.sarif": log.format(said="false")})
+    assert (found.outcome, found.summary) == ("unreadable", "scan says that its run was not successful")
+
+
+def test_benchmarks_of_go_that_match_nothing_are_no_pass() -> None:
+    text = "PASS\nok  \tdemo\t0.002s\n"
+    assert judged(command="go test -bench=Nothing ./...", stdout=text).summary == "no benchmark ran"
+    assert judged(command="go test -bench=Nothing ./...", stdout=text).outcome == "unmet"
+    assert judged(command="go test -bench=^$ ./...", stdout=text).outcome == "passed"
+
+
+def test_an_audit_that_could_audit_nothing_is_no_pass() -> None:
+    command, said = "pip-audit -f json", "No known vulnerabilities found\n"
+    skipped = '{"dependencies": [{"name": "x", "skip_reason": "not found"}]}'
+    found = judged(command=command, stdout=skipped, stderr=said)
+    assert (found.outcome, found.summary) == ("unmet", "no dependency was audited")
+    audited = '{"dependencies": [{"name": "x", "version": "1", "vulns": []}]}'
+    assert judged(command=command, stdout=audited, stderr=said).outcome == "passed"
+
+
+def test_a_script_of_several_tools_says_that_it_was_not_judged() -> None:
+    found = judged(command="ruff check . && mypy .", shell=True, stdout="All checks passed!\n")
+    assert (found.outcome, found.summary) == ("passed", "not judged: the script runs ruff and mypy")
+    assert judged(command="echo a; true", shell=True).facts is None
 
 
 def test_what_is_no_criterion_is_told_to_the_tester() -> None:

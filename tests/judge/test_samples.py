@@ -22,7 +22,12 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "asv/warn": ("failed", 'exit status 1', 0, None),
     "bandit/fail": ("failed", '4 issues', 4, 'a.py:1:-:note:B404'),
     "bandit/json": ("failed", '4 issues', 4, 'a.py:1:-:note:B404'),
+    "bandit/level": ("failed", '1 issue', 1, 'a.py:6:-:error:B602'),
+    "bandit/no-code": ("unmet", 'bandit found no code', 0, None),
+    "bandit/no-code-json": ("unmet", 'bandit found no code', 0, None),
+    "bandit/no-folder": ("unmet", 'bandit says 1 issue, although the exit status is 0', 1, 'nowhere:-:-:error:-'),
     "bandit/pass": ("passed", '0 issues', 0, None),
+    "bandit/skipped": ("unmet", 'bandit says 1 issue, although the exit status is 0', 1, 'a.py:-:-:error:-'),
     "bandit/warn": ("passed", '4 issues', 4, 'a.py:1:-:note:B404'),
     "black/error": ("failed", '1 issue', 1, 'a.py:1:-:error:parse'),
     "black/fail": ("failed", '1 file to format', 1, 'a.py:-:-:warning:format'),
@@ -36,10 +41,12 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "cargo-fmt/list": ("failed", '1 file to format', 1, 'lib.rs:-:-:warning:format'),
     "cargo-fmt/pass": ("passed", 'formatted', 0, None),
     "cargo-fmt/warn": ("passed", 'not judged: rustfmt was not asked to --check', 0, None),
-    "cargo-nextest/fail": ("failed", '1/3 tests passed', 2, '-:-:-:error:-'),
-    "cargo-nextest/no-tests": ("unmet", 'no tests ran, 3 skipped', 0, None),
-    "cargo-nextest/pass": ("passed", '3/3 tests passed, 1 skipped', 0, None),
-    "cargo-nextest/warn": ("passed", '2/2 tests passed', 0, None),
+    "cargo-nextest/broken": ("failed", '1 issue', 1, 'lib.rs:9:7:error:E0277'),
+    "cargo-nextest/cancelled": ("failed", '0/1 test passed, 1 skipped', 1, '-:-:-:error:-'),
+    "cargo-nextest/fail": ("failed", '1/3 tests passed, 1 skipped', 2, '-:-:-:error:-'),
+    "cargo-nextest/no-tests": ("unmet", 'no tests ran, 2 skipped', 0, None),
+    "cargo-nextest/pass": ("passed", '1/1 test passed, 1 skipped', 0, None),
+    "cargo-nextest/warn": ("passed", '2/2 tests passed, 1 skipped', 0, None),
     "cargo-test/broken": ("failed", '1 issue', 1, 'lib.rs:9:7:error:E0277'),
     "cargo-test/fail": ("failed", '1/2 tests passed, 1 skipped', 1, '-:-:-:error:-'),
     "cargo-test/no-match": ("unmet", 'no tests ran, 2 deselected', 0, None),
@@ -110,6 +117,8 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "pip-audit/warn": ("passed", '0 known vulnerabilities, 1 dependency not audited', 1, '-:-:-:warning:skipped'),
     "pyright/fail": ("failed", '2 issues', 2, 'a.py:5:8:error:-'),
     "pyright/json": ("failed", '2 issues', 2, 'a.py:5:8:error:reportArgumentType'),
+    "pyright/no-files-json": ("unmet", 'pyright found no files', 0, None),
+    "pyright/no-folder": ("unmet", 'pyright says 1 issue, although the exit status is 0', 1, 'src:-:-:error:-'),
     "pyright/pass": ("passed", '0 issues', 0, None),
     "pyright/warn": ("passed", '1 issue', 1, 'a.py:2:1:warning:reportUnusedExpression'),
     "pytest/all-skipped": ("unmet", 'no tests ran, 1 skipped, 3 deselected', 0, None),
@@ -165,10 +174,14 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "shellcheck/pass": ("passed", '0 issues', 0, None),
     "shellcheck/warn": ("passed", '0 issues', 0, None),
     "tap/fail": ("failed", '1/2 tests passed, 1 xfailed', 1, '-:-:-:error:-'),
+    "tap/no-plan": (
+        "unreadable", 'there is no plan such as 1..3, so something may have ended before its time', 0, None,
+    ),
     "tap/node": ("failed", '1/2 tests passed', 1, '-:-:-:error:-'),
     "tap/pass": ("passed", '2/2 tests passed, 1 skipped', 0, None),
     "tap/prove-fail": ("failed", '5/6 tests passed', 0, None),
     "tap/prove-pass": ("passed", '3/3 tests passed', 0, None),
+    "tap/too-many": ("unmet", 'tap says 2/3 tests passed, although the exit status is 0', 1, '-:-:-:error:-'),
     "tap/warn": ("unmet", 'tap says 1/3 tests passed, although the exit status is 0', 1, '-:-:-:error:-'),
     "timings/fail": ("failed", 'exit status 3 (1 benchmark run)', 0, None),
     "timings/pass": ("passed", '3 benchmarks run', 0, None),
@@ -219,6 +232,12 @@ def test_a_recorded_output_is_judged(case: str, tmp_path: Path) -> None:
         assert all(issue.message for issue in issues)
     if found.facts is not None:
         assert from_data(to_data(found.facts)).counts == found.facts.counts
+
+
+def test_a_flaky_test_of_nextest_is_counted(tmp_path: Path) -> None:
+    facts = judged_sample(read(SAMPLES / "cargo-nextest/warn.txt"), tmp_path).facts
+    assert facts is not None
+    assert (facts.counts["flaky"], facts.counts["passed"]) == (1, 2)
 
 
 @pytest.mark.parametrize("case", METRICS)

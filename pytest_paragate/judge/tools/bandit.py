@@ -1,4 +1,7 @@
-"""bandit: ``>> Issue: [B602:…]`` with severity and location below it on stdout, or JSON; ``No issues identified.``"""
+"""bandit: ``>> Issue: [B602:…]`` with severity and location below it on stdout, or JSON; ``No issues identified.``
+
+It exits with 0 for a folder that is not there and for files that it could not parse: they are errors among the issues.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from pytest_paragate.judge.output import Output
 _ISSUE = re.compile(r">> Issue: \[(B\d+):[^\]]*\] (.*)")
 _SEVERITY = re.compile(r"\s+Severity: (\w+)\b.*")
 _LOCATION = re.compile(r"\s+Location: (.+?):(\d+)(?::(\d+))?")
+_SKIPPED = re.compile(r"\t(\S.*) \((.*)\)")
+_NO_CODE = re.compile(r"\s*Total lines of code: 0")
 _LEVELS: dict[str, Severity] = {"HIGH": "error", "MEDIUM": "warning", "LOW": "note", "UNDEFINED": "note"}
 
 
@@ -19,7 +24,7 @@ def judge(output: Output) -> Facts | None:
         return None
     facts = Facts(tool="bandit")
     document: Any = output.stdout.document() if output.value("-f", "--format") == "json" else None
-    is_read = False
+    is_read = has_code = False
     if isinstance(document, dict) and isinstance(document.get("results"), list):
         is_read = True
         for entry in document["results"]:
@@ -27,10 +32,23 @@ def judge(output: Output) -> Facts | None:
         for error in listed(document.get("errors")):
             if isinstance(error, dict):
                 facts.issue(str(error.get("reason")), severity="error", file=str(error.get("filename")))
+        metrics = document.get("metrics")
+        totals = metrics.get("_totals") if isinstance(metrics, dict) else None
+        has_code = not isinstance(totals, dict) or totals.get("loc") != 0
     else:
         rule = message = None
         level = "UNDEFINED"
-        for line in output.stdout.lines(">> Issue: ", "Severity: ", "Location: ", "No issues identified"):
+        has_code, is_skipping = True, False
+        needles = (
+            ">> Issue: ",
+            "Severity: ",
+            "Location: ",
+            "No issues identified",
+            "lines of code",
+            "Files skipped",
+            ")",
+        )
+        for line in output.stdout.lines(*needles):
             if (match := _ISSUE.fullmatch(line)) is not None:
                 rule, message = match[1], match[2]
             elif (match := _SEVERITY.fullmatch(line)) is not None:
@@ -42,11 +60,19 @@ def judge(output: Output) -> Facts | None:
                 message = None
             elif "No issues identified." in line:
                 is_read = True
+            elif _NO_CODE.fullmatch(line):
+                has_code = False
+            elif line.startswith("Files skipped ("):
+                is_skipping = True
+            elif is_skipping and (match := _SKIPPED.fullmatch(line)) is not None:
+                facts.issue(match[2], severity="error", file=match[1])
     if not is_read and not facts.issues:
         return facts.unreadable("bandit printed no result")
     facts.counts_issues()
-    if not output.has("--exit-zero", "-l", "-ll", "-lll", "--severity-level", "--confidence-level"):
+    if not output.has("--exit-zero"):
         facts.wanted = ["issues == 0"]
+    if not has_code and not facts.issues:
+        facts.saw_no_files().summary = "bandit found no code"
     return facts
 
 

@@ -22,8 +22,8 @@ def judge(output: Output) -> Facts | None:
     seen: set[str] = set()
     for line in output.err.lines("Summary [", "FAIL [", "SIG", "TIMEOUT [", "ABORT ["):
         if (match := _SUMMARY.fullmatch(line)) is not None:
-            text = re.sub(r"\([^()]*\)", "", match[3])  # "2 passed (1 flaky)"
-            runs.append({name: whole(number) or 0 for number, name in _PART.findall(text)})
+            # "2 passed (1 flaky)": what is in brackets is counted before them too.
+            runs.append({name: whole(number) or 0 for number, name in _PART.findall(match[3])})
             cancelled = max((whole(match[2]) or 0) - (whole(match[1]) or 0), 0)
         elif (found := _FINDING.fullmatch(line)) is not None and found[2] not in seen and len(seen) < 1000:
             seen.add(found[2])
@@ -40,6 +40,8 @@ def judge(output: Output) -> Facts | None:
         failed=total.get("failed", 0) + total.get("exec failed", 0) + total.get("timed out", 0),
         skipped=total.get("skipped", 0),
     )
+    if total.get("flaky"):
+        facts.counts["flaky"] = total["flaky"]
     if cancelled:
         facts.counts["cancelled"] = cancelled
     return facts

@@ -68,6 +68,11 @@ def judge(output: Output) -> Facts | None:
             facts.summary += f", {cached} from the cache"
         if not facts.counts["ran"]:
             facts.summary = "no tests ran"
+    if output.value("-bench", "-test.bench") not in (None, "", "^$"):
+        facts.counts["benchmarks"] = benchmarks
+        facts.wanted.append("benchmarks >= 1")
+        if not benchmarks and not results["FAIL"] and not packages["FAIL"]:
+            facts.summary = "no benchmark ran"
     if benchmarks:
         facts.counts["benchmarks"] = benchmarks
         facts.counts["ran"] += benchmarks

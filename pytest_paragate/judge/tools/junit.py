@@ -61,7 +61,7 @@ class _Reader:
         self._depth += 1
         if name == "testcase":
             self._case, self._kind = attributes, ""
-        elif name == "testsuite":
+        elif name in ("testsuite", "testsuites"):
             for key in self._said:
                 self._said[key] += whole(attributes.get(key)) or 0
         elif (

@@ -1,6 +1,6 @@
 """pip-audit: the table of vulnerabilities, or JSON, on stdout, and ``Found 2 known vulnerabilities …`` on stderr.
 
-A dependency that could not be audited is a warning: exit status 0 says nothing about it.
+A dependency that could not be audited is a warning: exit status 0 says nothing about it. JSON lists those that were.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def judge(output: Output) -> Facts | None:
         is_clean = True
         for entry in listed(document.get("dependencies")):
             audited += _dependency(entry, facts)
+        facts.counts["audited"] = audited
     else:
         for line in output.stdout.lines():
             line = line[:2000]
@@ -51,7 +52,9 @@ def judge(output: Output) -> Facts | None:
     if skipped:
         facts.counts["skipped"] = skipped
         facts.summary += f", {counted(skipped, 'dependency')} not audited".replace("dependencys", "dependencies")
-    facts.wanted = ["errors == 0"]
+    if facts.counts.get("audited") == 0:
+        facts.summary = "no dependency was audited"
+    facts.wanted = ["errors == 0", *(["audited >= 1"] if "audited" in facts.counts else [])]
     return facts
 
 

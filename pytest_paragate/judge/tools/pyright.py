@@ -1,4 +1,7 @@
-"""pyright: findings and ``2 errors, 1 warning, …`` on stdout, or one JSON document under ``--outputjson``."""
+"""pyright: findings and ``2 errors, 1 warning, …`` on stdout, or one JSON document under ``--outputjson``.
+
+It exits with 0 where the folders that its settings include are not there, and says so on stderr.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pytest_paragate.judge.output import Output
 _FINDING = re.compile(r"\s*(\S.*?):(\d+):(\d+) - (error|warning|information): (.*?)(?: \((report\w+)\))?\s*")
 _CONTINUED = re.compile(r" {4}\S.*?\((report\w+)\)\s*")
 _TOTAL = re.compile(r"(\d+) errors?, (\d+) warnings?, \d+ (?:informations?|notes?)\s*")
+_MISSING = re.compile(r'File or directory "(?:file://)?(.+)" does not exist\.?')
 _SEVERITY: dict[str, Severity] = {"error": "error", "warning": "warning", "information": "note"}
 
 
@@ -18,10 +22,12 @@ def judge(output: Output) -> Facts | None:
         return None
     facts = Facts(tool="pyright")
     totals: list[tuple[int, int]] = []
+    saw_files = True
     document = output.stdout.document() if output.has("--outputjson") else None
     if isinstance(document, dict) and isinstance(document.get("summary"), dict):
         summary = document["summary"]
         totals.append((place(summary.get("errorCount")) or 0, place(summary.get("warningCount")) or 0))
+        saw_files = summary.get("filesAnalyzed") != 0
         for entry in listed(document.get("generalDiagnostics")):
             _json(entry, facts)
     else:
@@ -37,6 +43,9 @@ def judge(output: Output) -> Facts | None:
                 totals.append((whole(match[1]) or 0, whole(match[2]) or 0))
     if not totals:
         return facts.unreadable("pyright printed no result")
+    for line in output.err.lines(" does not exist"):
+        if (match := _MISSING.fullmatch(line)) is not None:
+            facts.issue("there is no such file or directory", severity="error", file=match[1])
     chosen = totals if output.is_script else totals[-1:]
     errors, warnings = (sum(numbers) for numbers in zip(*chosen, strict=True))
     facts.counts_issues()
@@ -44,7 +53,7 @@ def judge(output: Output) -> Facts | None:
         facts.at_least(name, number)
     facts.counts["issues"] = facts.counts["errors"] + facts.counts["warnings"]
     facts.wanted = ["errors == 0"]
-    return facts
+    return facts if saw_files or facts.counts["issues"] else facts.saw_no_files()
 
 
 def _json(entry: object, facts: Facts) -> None:

@@ -21,6 +21,10 @@ from pytest_paragate.judge.output import Output
 
 TIME_LIMIT_S = 1.8
 _MOST_MATCHES = 20_000
+# Of so many matches the text is kept for people; of the others, what is counted and named.
+_MOST_TEXTS = 600
+_LONGEST_TEXT = 1000
+_LONGEST_FACT = 300
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from pytest_paragate.judge.tools.regex import search; search()"
 _SEVERITIES: dict[str, Severity] = {
     "e": "error", "err": "error", "error": "error", "fatal": "error", "high": "error", "critical": "error",
@@ -113,7 +117,8 @@ def search() -> None:
             match = find(line)
             if match is not None:
                 is_cut = is_cut or len(matches) == request["most"]
-                matches.append({name: text and text[:1000] for name, text in match.groupdict().items()})
+                longest = _LONGEST_TEXT if len(matches) < _MOST_TEXTS else _LONGEST_FACT
+                matches.append({name: text and text[:longest] for name, text in match.groupdict().items()})
         found.append(list(matches))
         is_cut = is_cut or stream.is_cut
     json.dump({"matches": found, "is_cut": is_cut}, sys.stdout)

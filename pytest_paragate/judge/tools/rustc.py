@@ -19,6 +19,7 @@ _SHORT = re.compile(r"(\S.*?):(\d+):(\d+): (warning|error)(?:\[([A-Z]\d+)\])?: (
 _ABOUT = re.compile(
     r"`[^`]*` \([^()]*\) generated \d+ warnings?.*|(?:could not compile|aborting due to) .*|\d+ warnings? emitted"
     r"|(?:build|test|doctest|bench)s? failed.*|process didn't exit successfully.*|unused manifest key.*"
+    r"|command `.*` exited with code \d+"
 )
 _NOT_COMPILED = re.compile(r"could not compile `[^`]*`.*? due to (\d+)? ?(?:previous )?errors?.*")
 _DONE = re.compile(r"\s*(?:Finished|Generated|Fixed|Fresh|Checking|Compiling) ")

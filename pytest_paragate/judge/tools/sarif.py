@@ -1,6 +1,7 @@
 """SARIF files that the command wrote: ``parse="sarif:out.sarif"``. Results that are suppressed or passed do not count.
 
-Exit status 0 beside results is taken as it is, since what makes a tool fail is its own affair.
+Exit status 0 beside results is taken as it is, since what makes a tool fail is its own affair. A run that says that it
+was not successful looked at less than it should have.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ import os
 from urllib.parse import unquote, urlsplit
 
 from pytest_paragate.judge.facts import Facts, Severity, listed, place
-from pytest_paragate.judge.output import Output
+from pytest_paragate.judge.output import LARGEST_DOCUMENT, Output, has_too_many_values
 
-_LARGEST = 5 << 20
 _LEVELS: dict[str, Severity] = {"error": "error", "warning": "warning", "note": "note"}
 
 
@@ -25,10 +25,13 @@ def judge(output: Output) -> Facts | None:
     for path in paths[:200]:
         try:
             size += os.path.getsize(path)
-            if size > _LARGEST:
+            if size > LARGEST_DOCUMENT:
                 return facts.unreadable(f"the report file is too large: {path}")
             with open(path, "rb") as file:
-                log = json.loads(file.read(_LARGEST).decode("utf-8-sig", "replace"))
+                data = file.read(LARGEST_DOCUMENT)
+            if has_too_many_values(data):
+                return facts.unreadable(f"the report file is too large: {path}")
+            log = json.loads(data.decode("utf-8-sig", "replace"))
         except (OSError, ValueError, RecursionError):
             return facts.unreadable(f"the report file is no whole JSON: {path}")
         runs = log.get("runs") if isinstance(log, dict) else None
@@ -44,6 +47,8 @@ def _run(run: object, facts: Facts) -> None:
         return
     driver = _at(run, "tool", "driver")
     tool = str(driver.get("name") or "sarif")[:100]
+    if any(_at(each).get("executionSuccessful") is False for each in listed(run.get("invocations"))):
+        facts.unreadable(f"{tool} says that its run was not successful")
     rules = {
         str(rule.get("id")): str(_at(rule, "defaultConfiguration").get("level") or "warning")
         for rule in listed(driver.get("rules"))

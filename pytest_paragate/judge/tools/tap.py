@@ -1,14 +1,14 @@
 """TAP: ``1..3``, ``ok`` and ``not ok`` on stdout, with ``# SKIP`` and ``# TODO``; also what ``prove`` makes of them.
 
-Fewer results than planned, and ``Bail out!``, are failures: something ended before its time. Lines of subtests are
-indented and do not count.
+Fewer or more results than planned, and ``Bail out!``, are failures, and without a plan nobody knows whether something
+ended before its time. Lines of subtests are indented and do not count.
 """
 
 from __future__ import annotations
 
 import re
 
-from pytest_paragate.judge.facts import Facts, whole
+from pytest_paragate.judge.facts import Facts, counted, whole
 from pytest_paragate.judge.output import Output
 
 _PLAN = re.compile(r"1\.\.(\d+)(?:\s*#\s*(skip\w*)?.*)?", re.IGNORECASE)
@@ -53,10 +53,13 @@ def _tap(output: Output, facts: Facts) -> Facts:
     found = passed + failed + skipped + todo
     if planned is None and not found and not errors:
         return facts.unreadable("there is no TAP in the output")
-    if planned is not None and found < planned:
-        errors += planned - found
-        facts.issue(f"{found} of {planned} planned tests ran", severity="error", is_counted=False)
-    return facts.tests(passed=passed, failed=failed, errors=errors, skipped=skipped, others={"xfailed": todo})
+    if planned is not None and found != planned:
+        errors += abs(planned - found)
+        facts.issue(f"{counted(found, 'test')} ran, {planned} planned", severity="error", is_counted=False)
+    facts.tests(passed=passed, failed=failed, errors=errors, skipped=skipped, others={"xfailed": todo})
+    if planned is None and output.returncode == 0:
+        facts.unreadable("there is no plan such as 1..3, so something may have ended before its time")
+    return facts
 
 
 def _prove(output: Output, facts: Facts) -> Facts:
