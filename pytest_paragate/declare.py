@@ -204,6 +204,7 @@ def split_command(
     Raises:
         DeclarationError: with what to write instead.
     """
+    __tracebackhide__ = True
     try:
         return argv(command, shell=shell), None if timeout is None else parse_duration(timeout, "`timeout`")
     except ValueRefusedError as problem:

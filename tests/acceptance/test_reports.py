@@ -410,6 +410,33 @@ def test_a_report_that_cannot_be_written_is_told_and_not_green(project: Project,
     assert "INTERNALERROR" not in run.text
 
 
+RUNS = """
+import pytest_paragate as gate
+
+@gate.check
+def fails(paragate_run):
+    paragate_run("sh -c 'exit 7'")
+
+@gate.check
+def piped(paragate_run):
+    paragate_run("true | cat")
+
+@gate.check
+def numbered(paragate_run):
+    paragate_run("true", env={"LEVEL": 1})
+"""
+
+
+def test_a_command_of_a_function_that_fails_shows_the_line_that_ran_it_and_nothing_of_ours(project: Project) -> None:
+    run = project.write({"conftest.py": RUNS}).run()
+    assert run.check("fails")["summary"] == "exit status 7: sh -c 'exit 7'"
+    assert run.check("piped")["summary"] == "the command 'true | cat' needs a shell for a pipe"
+    assert run.check("numbered")["summary"] == "`env` must give LEVEL a text, not 1"
+    assert """>       paragate_run("sh -c 'exit 7'")""" in run.text
+    assert "hint: add shell=True" in run.text
+    assert "pytest_paragate/" not in run.text
+
+
 # nothing from a check's output is trusted
 
 HOSTILE = r"""
