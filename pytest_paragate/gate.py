@@ -134,7 +134,8 @@ class Gate:
         self._folders.end_run()
         self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
-        self._history.record(_durations(self.plan, outcome.verdicts))
+        if self._folders.is_lasting:
+            self._history.record(_durations(self.plan, outcome.verdicts))
         self.problems += outcome.problems
         self._keep_baselines(outcome.verdicts)
         self.problems += [warning for warning in self._history.warnings if warning not in self.problems]
@@ -165,6 +166,8 @@ class Gate:
                 self.problems.append("--paragate-accept: no check that passed measured anything")
                 return
             try:
+                if not self._folders.is_lasting and self.settings.baseline_path is None:
+                    raise OSError("there is no cache directory, set paragate_baseline")
                 self._baselines.save()
             except (OSError, ValueError) as problem:
                 self.problems.append(f"--paragate-accept: the baseline could not be written: {problem}")
