@@ -56,11 +56,11 @@ class OptionError(ParagateError):
     """A command-line option or ini setting with an impossible value."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like ``word``, or None when none is like it."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known word most like ``word``, or None when none is like it; with ``cutoff`` 1 only the same is."""
     import difflib  # only wanted when something is wrong
 
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return found[0] if found else None
 
 

@@ -259,6 +259,14 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["--paragate-slots=test-runner=4294967296"],
         ["--paragate-slots: the number of slots of test-runner cannot be '4294967296': it must be 1000000 or less"],
     ),
+    "slots of a misspelt agent type": (
+        declared(""),
+        ["--paragate-slots=test-runer=4"],
+        [
+            "--paragate-slots or setting `paragate_slots`: no check has the agent type test-runer, did you mean test",
+            "hint: write test-runner=N, or name test-runer in the setting `paragate_agents` if it is meant",
+        ],
+    ),
     "slots of thousands of digits": (
         declared(""),
         ["--paragate-slots=test-runner=" + "9" * 5000],
@@ -334,6 +342,13 @@ def test_wrong_input_is_refused_in_words_before_anything_runs(project: Project, 
     run = project.write(files).run(*args)
     assert_refused(run, *parts)
     assert run.text.count(parts[0]) == 1, run.text
+
+
+@pytest.mark.parametrize("agent", ["test-runer", "tester", "gpu"])
+def test_slots_of_an_own_agent_type_may_be_named_before_it_is_used(project: Project, agent: str) -> None:
+    files = declared(f'x = gate.command("true", agent="{agent}")') if agent == "test-runer" else declared("")
+    run = project.write(files).run(f"--paragate-slots={agent}=4", "-k", "canary")
+    assert run.status == 0, run.text
 
 
 def test_everything_that_is_wrong_is_told_at_once(project: Project) -> None:
