@@ -1,8 +1,9 @@
 """Declares checks: ``gate.command``, ``@gate.check`` and marks become :class:`Check`, or problems with their line.
 
-Declaring never raises: a conftest.py is imported by plain ``pytest`` too. What is wrong is kept, and told at collection
-when the gate is on. Declarations made in Python live in the namespace of the conftest.py that made them, so that a
-module that is loaded again starts afresh and no state is shared between runs.
+Declaring does not raise while a conftest.py is imported, which plain ``pytest`` does too. What is wrong is kept, and
+told at collection when the gate is on. Declarations made in Python live in the namespace of the conftest.py that made
+them, so that a module that is loaded again starts afresh and no state is shared between runs. Once that is read, a
+further declaration raises: nothing would run it.
 """
 
 import functools
@@ -204,6 +205,7 @@ def split_command(
     Raises:
         DeclarationError: with what to write instead.
     """
+    __tracebackhide__ = True
     try:
         return argv(command, shell=shell), None if timeout is None else parse_duration(timeout, "`timeout`")
     except ValueRefusedError as problem:
@@ -284,12 +286,22 @@ def _relative_file(file: str, root: str) -> str | None:
 def declared_in(namespace: Mapping[str, object]) -> list[Declaration]:
     """The declarations that a module's ``namespace`` made, in their order, then those that it imported ready made."""
     own = namespace.get(NAMESPACE_KEY)
-    found: dict[int, Declaration] = {id(each): each for each in own} if isinstance(own, list) else {}
+    found: dict[int, Declaration] = {id(each): each for each in own} if isinstance(own, (list, tuple)) else {}
     for value in list(namespace.values()):
         declared = declaration_of(value)
         if declared is not None and id(declared) not in found and os.path.basename(declared.home) != "conftest.py":
             found[id(declared)] = declared
     return list(found.values())
+
+
+def open_for(namespace: dict[str, Any]) -> None:
+    """Take declarations into a ``namespace`` that is about to be read, also one that another run has read."""
+    namespace[NAMESPACE_KEY] = list(namespace.get(NAMESPACE_KEY) or ())
+
+
+def close(namespace: dict[str, Any]) -> None:
+    """Take no more declarations into a ``namespace`` that has been read: nothing would run them."""
+    namespace[NAMESPACE_KEY] = tuple(namespace.get(NAMESPACE_KEY) or ())
 
 
 def groups_in(namespace: Mapping[str, object]) -> "list[GroupDeclaration]":
@@ -326,6 +338,13 @@ def _register(frame: FrameType, *, namespace: dict[str, Any] | None = None, **va
     if namespace is None:
         namespace = _home(frame)
     file = namespace.get("__file__") or frame.f_code.co_filename
+    if isinstance(namespace.get(NAMESPACE_KEY), tuple):
+        __tracebackhide__ = True
+        raise DeclarationError(
+            "a check cannot be declared while checks run: nothing would run it",
+            where=f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}",
+            hint="declare it where conftest.py is read; to run a command in a check, use the fixture paragate_run",
+        )
     declared = Declaration(home=os.path.abspath(str(file)), **values)
     namespace.setdefault(NAMESPACE_KEY, []).append(declared)
     return declared

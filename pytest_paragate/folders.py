@@ -16,14 +16,18 @@ _KEPT_RUNS = 3
 
 
 class Folders:
-    """One session's folders. Where there is no cache directory, or none can be written, they are temporary."""
+    """One session's folders. Where there is no cache directory, or none can be written, they are temporary.
+
+    ``is_lasting`` tells whether a later run will find what is in ``lasting``.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         cache = getattr(config, "cache", None)
+        self.is_lasting = cache is not None
         try:
             self.lasting = _temporary() if cache is None else Path(cache.mkdir("paragate"))
         except OSError:
-            self.lasting = _temporary()
+            self.lasting, self.is_lasting = _temporary(), False
         self.spool = ""
         self.private = ""
 
@@ -64,11 +68,20 @@ class Folders:
         with contextlib.suppress(OSError):
             for old in sorted(runs.iterdir())[:-_KEPT_RUNS] if runs.name == "logs" else ():
                 shutil.rmtree(old, ignore_errors=True)
+        self._remove_temporary()
 
     def abandon_run(self) -> None:
         """There was no run after all."""
         for folder in filter(None, (self.spool, self.private)):
             shutil.rmtree(folder, ignore_errors=True)
+        self._remove_temporary()
+
+    def _remove_temporary(self) -> None:
+        """Remove what no later run would find, unless it holds what people may want to read."""
+        if not self.is_lasting:
+            for folder in (self.lasting / "logs", self.lasting):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 def _temporary() -> Path:

@@ -20,7 +20,7 @@ from pytest_paragate import speedup
 from pytest_paragate.collect import COLLECTING, Collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.history import History
-from pytest_paragate.model import DEFAULT_AGENT, Check
+from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
 from pytest_paragate.plan import Plan, make_plan
 from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher
@@ -65,7 +65,7 @@ class Gate:
         durations = self._history.durations()
         plan = make_plan(
             collected.selected,
-            slots=_slots(collected.selected, settings),
+            slots=_slots(collected, settings),
             capacities=settings.resources,
             first_units=settings.first_units,
             cpus=settings.cpus,
@@ -134,7 +134,8 @@ class Gate:
         self._folders.end_run()
         self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
-        self._history.record(_durations(self.plan, outcome.verdicts))
+        if self._folders.is_lasting:
+            self._history.record(_durations(self.plan, outcome.verdicts))
         self.problems += outcome.problems
         self._keep_baselines(outcome.verdicts)
         self.problems += [warning for warning in self._history.warnings if warning not in self.problems]
@@ -165,6 +166,8 @@ class Gate:
                 self.problems.append("--paragate-accept: no check that passed measured anything")
                 return
             try:
+                if not self._folders.is_lasting and self.settings.baseline_path is None:
+                    raise OSError("there is no cache directory, set paragate_baseline")
                 self._baselines.save()
             except (OSError, ValueError) as problem:
                 self.problems.append(f"--paragate-accept: the baseline could not be written: {problem}")
@@ -290,9 +293,23 @@ class _LateDelivery:
         return getattr(self._delivery, name)
 
 
-def _slots(checks: Sequence[Check], settings: Settings) -> dict[str, int]:
-    agents = dict.fromkeys(check.agent for check in checks)
+def _slots(collected: Collected, settings: Settings) -> dict[str, int]:
+    agents = dict.fromkeys(check.agent for check in collected.selected)
+    if unused := settings.slots.keys() - agents.keys() - {*BUILTIN_AGENTS, *settings.agents}:
+        _refuse_misspelt(sorted(unused - {check.agent for check in collected.unselected}))
     return {agent: settings.slots_of(agent) for agent in agents}
+
+
+def _refuse_misspelt(agents: Sequence[str]) -> None:
+    """Refuse slots for what is nobody's agent type and almost the name of a known one."""
+    for agent in agents:
+        guess = nearest(agent, BUILTIN_AGENTS, cutoff=0.8)
+        if guess is not None:
+            raise OptionError(
+                f"no check has the agent type {agent}, did you mean {guess}?",
+                where="--paragate-slots or setting `paragate_slots`",
+                hint=f"write {guess}=N, or name {agent} in the setting `paragate_agents` if it is meant",
+            )
 
 
 def _durations(plan: Plan, verdicts: Mapping[int, Verdict]) -> dict[str, float]:

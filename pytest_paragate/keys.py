@@ -17,6 +17,7 @@ from pytest_paragate.shellwords import split_words
 LONGEST_S = 1e8
 DURATION_FORMS = 'write seconds as a number, or "500ms", "90s", "2m", "1h", "1m30s"'
 MOST_RETRIES = 1000
+LARGEST_COUNT = 1_000_000
 COMMAND_ONLY = ("cwd", "env", "shell")
 
 _UNITS_S = (3600.0, 60.0, 1.0, 0.001)
@@ -85,10 +86,12 @@ def parse_count(value: object, what: str) -> int:
     """A whole number of at least 1.
 
     Raises:
-        ValueRefusedError: anything else.
+        ValueRefusedError: anything else, or more than a machine can have of anything that is counted here.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueRefusedError(f"{what} cannot be {shown(value)}: it must be a whole number, 1 or more")
+    if value > LARGEST_COUNT:
+        raise ValueRefusedError(f"{what} cannot be {shown(value)}: it must be {LARGEST_COUNT} or less")
     return value
 
 
@@ -203,7 +206,10 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
 
 
 def _names(key: str, value: object, _: Surroundings) -> tuple[str, ...]:
-    return _texts(key, value)
+    try:
+        return _texts(key, value)
+    except ValueRefusedError as problem:
+        raise ValueRefusedError(problem.what, f'write names in quotes, as in {key}="lint" or {key}=["lint"]') from None
 
 
 def _paths(key: str, value: object, near: Surroundings) -> tuple[str, ...]:
@@ -435,10 +441,12 @@ def argv(command: object, *, shell: bool) -> tuple[str, ...]:
         raise ValueRefusedError("`shell` needs the command as one text, not a list", "a list runs without a shell")
     words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in command]
     for word in words:
-        if not isinstance(word, str) or "\0" in word:
+        if not isinstance(word, str):
             raise ValueRefusedError(
                 f"a command is a list of texts, and {shown(word)} is none", f'write "{word}" in quotes'
             )
+        if "\0" in word:
+            raise ValueRefusedError(f"the command contains a NUL character: {shown(word)}")
     if not words or not words[0].strip():
         raise ValueRefusedError(
             "the command is empty", 'write a program with its arguments, such as ["ruff", "check", "."]'

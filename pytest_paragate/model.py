@@ -30,7 +30,8 @@ BUILTIN_AGENTS = ("code-reviewer", "test-runner", "feature-implementer", "refact
 class ParagateError(Exception):
     """Anything wrong that the user can put right; says what, where and what to do instead.
 
-    ``where`` is a file with line, an option or a node id; ``hint`` is an instruction without a full stop.
+    ``where`` is a file with line, an option or a node id; ``hint`` is an instruction without a full stop. What it
+    quotes has no power over a terminal.
     """
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
@@ -39,7 +40,8 @@ class ParagateError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}\n\nhint: {self.hint}" if self.hint else text
+        text = f"{text}\n\nhint: {self.hint}" if self.hint else text
+        return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
 
 
 class DeclarationError(ParagateError):
@@ -54,11 +56,11 @@ class OptionError(ParagateError):
     """A command-line option or ini setting with an impossible value."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like ``word``, or None when none is like it."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known word most like ``word``, or None when none is like it; with ``cutoff`` 1 only the same is."""
     import difflib  # only wanted when something is wrong
 
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return found[0] if found else None
 
 

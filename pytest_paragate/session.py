@@ -59,7 +59,7 @@ class GateSession:
         inbox: Inbox = queue.SimpleQueue()
         numbers = itertools.count()
         forks = None
-        folders = Folders(self._config)
+        self._folders = folders = Folders(self._config)
 
         def basics(worker: str) -> Message:
             return {**folders.for_worker(worker), "streams": settings.streams_output}
@@ -106,7 +106,10 @@ class GateSession:
             pytest.Session.Interrupted, pytest.Session.Failed, pytest.exit.Exception: as pytest's own loop does.
         """
         if self._settings.plan_only:
-            self._show_plan()
+            try:
+                self._show_plan()
+            finally:
+                self._folders.abandon_run()
             return
         self.result = self.gate.run()
         garbage.set_aside()

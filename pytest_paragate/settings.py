@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import pytest
 
-from pytest_paragate.keys import ValueRefusedError, check_agent_name, parse_count, parse_duration, parse_retries, shown
+from pytest_paragate.keys import (
+    LARGEST_COUNT,
+    ValueRefusedError,
+    check_agent_name,
+    parse_count,
+    parse_duration,
+    parse_retries,
+    shown,
+)
 from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
 from pytest_paragate.options import OTHERS
 
@@ -26,6 +34,7 @@ T = TypeVar("T")
 
 _WORKERS: tuple[Workers, ...] = ("auto", "fork", "popen")
 _INI = "setting `{}`"
+_DIGITS = 20  # enough to see that a number is too large, and few enough to read
 
 
 class Settings(NamedTuple):
@@ -200,8 +209,9 @@ def _numprocesses(config: pytest.Config) -> int | None:
         wanted = cpu_count()
     most = config.getoption("maxprocesses", None)
     for option, number in (("-n", wanted), ("--maxprocesses", most)):
-        if number is not None and number < 0:
-            raise OptionError(f"cannot be {number}: it must be 0 or more", where=option)
+        if number is not None and not 0 <= number <= LARGEST_COUNT:
+            limit = "0 or more" if number < 0 else f"{LARGEST_COUNT} or less"
+            raise OptionError(f"cannot be {shown(number)}: it must be {limit}", where=option)
     if not wanted:
         return None
     return min(wanted, most) if most else int(wanted)
@@ -211,7 +221,7 @@ def _max_worker_restart(config: pytest.Config) -> int | None:
     given = config.getoption("maxworkerrestart", None)
     if given is None:
         return None
-    if not str(given).isdecimal():
+    if not str(given).isdecimal() or len(str(given)) > _DIGITS:
         raise OptionError(f"cannot be {shown(given)}: it must be a number, 0 or more", where="--max-worker-restart")
     return int(given)
 
@@ -322,7 +332,7 @@ def _resources(config: pytest.Config) -> tuple[dict[str, int], dict[str, int]]:
             hint = f"write {resource}=3, or {resource}=8000-8003 for units 8000 to 8003"
             raise ValueRefusedError(f"the units of {resource} cannot be {shown(text)}", hint)
         first[resource] = int(start)
-        return int(end) - int(start) + 1
+        return parse_count(int(end) - int(start) + 1, f"the number of units of {resource}")
 
     where = _INI.format("paragate_resources")
     return _pairs(config.getini("paragate_resources"), where, parse, is_agent=False), first
@@ -343,10 +353,13 @@ def _number_or_auto(value: object, what: str) -> int:
 
 def _whole(value: object, what: str, hint: str | None) -> int:
     number: object = value
-    if isinstance(value, str) and value.lstrip("-").isdecimal():
-        number = int(value)
+    if isinstance(value, str) and value.removeprefix("-").isdecimal():
+        number = int(value[:_DIGITS])
     try:
         return parse_count(number, what)
     except ValueRefusedError:
-        text = f"{what} cannot be {shown(value)}: it must be a whole number, 1 or more"
+        limit = "a whole number, 1 or more"
+        if isinstance(number, int) and number > LARGEST_COUNT:
+            limit = f"{LARGEST_COUNT} or less"
+        text = f"{what} cannot be {shown(value)}: it must be {limit}"
         raise ValueRefusedError(f"{text}, {hint}" if hint else text) from None

@@ -156,8 +156,9 @@ class Sources:
 
     def _read_module(self, module: ModuleType, path: Path, nodeid: str) -> Source | None:
         source = Source(nodeid=nodeid, path=path, module=module)
-        self._call_hook(source, module)
         namespace = vars(module)
+        declare.open_for(namespace)
+        self._call_hook(source, module)
         names = _names_of_declarations(namespace)
         for declaration in declare.declared_in(namespace):
             variable = names.get(id(declaration))
@@ -168,6 +169,7 @@ class Sources:
                 self._add(source, variable or getattr(function, "__name__", None), declaration, function)
         self._add_groups(source, declare.groups_in(namespace))
         self._refuse_duplicates(source)
+        declare.close(namespace)
         return source if source.checks or source.groups or source.problems else None
 
     def _call_hook(self, source: Source, module: ModuleType) -> None:

@@ -48,12 +48,14 @@ def read_table(path: str) -> Table:
         document: Mapping[str, object] = tomllib.loads(text.replace("\r\n", "\n"))
     except tomllib.TOMLDecodeError as problem:
         line = re.search(r"line (\d+)", str(problem))
-        place = Place(file=path, line=int(line[1]) if line else 0)
+        place = Place(file=path, line=int(line[1]) if line else len(text.splitlines()))  # else: at its end
         return Table(problems=((place, ValueRefusedError(f"not valid TOML: {problem}")),))
     except (OSError, UnicodeDecodeError) as problem:
         return Table(
             problems=((Place(file=path), ValueRefusedError(f"cannot be read: {problem}", "save it as UTF-8")),)
         )
+    except (ValueError, RecursionError) as problem:  # a number of thousands of digits, thousands of brackets
+        return Table(problems=((Place(file=path), ValueRefusedError(f"cannot be read: {problem}")),))
     return _Reader(path, text.splitlines()).read(document)
 
 

@@ -107,8 +107,10 @@ def crash_message(report: Mapping[str, Any]) -> str:
     # pytest marks the line that says what was wrong; without one, the first has to do.
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     first = next(iter(marked or lines), "")
-    # The exception's class is noise for people when it is the one that paragate_run or pytest.fail raises.
-    return first.removeprefix("pytest_paragate.run.command.CommandFailed: ").removeprefix("Failed: ")
+    # The exception's class is noise for people when it is one that paragate_run or pytest.fail raises.
+    for name in ("pytest_paragate.run.command.CommandFailed", "pytest_paragate.model.DeclarationError", "Failed"):
+        first = first.removeprefix(f"{name}: ")
+    return first
 
 
 def _skip_reason(report: Mapping[str, Any]) -> str:

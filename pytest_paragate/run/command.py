@@ -14,7 +14,7 @@ from pytest_paragate.collect import CHECK
 from pytest_paragate.declare import split_command
 from pytest_paragate.judge import programs
 from pytest_paragate.judge.ending import status_text
-from pytest_paragate.keys import Surroundings, ValueRefusedError, parse_judge
+from pytest_paragate.keys import Surroundings, ValueRefusedError, parse_judge, parse_keys
 from pytest_paragate.model import DeclarationError
 from pytest_paragate.run import process
 from pytest_paragate.run.excerpt import read_excerpt
@@ -93,7 +93,7 @@ class CommandRunner:
         """
         __tracebackhide__ = True
         words, timeout_s = split_command(command, shell=shell, timeout=timeout)
-        parse = self._judge(parse)
+        parse, env = self._judge(parse), self._environment(env)
         shown = command if isinstance(command, str) else shlex.join(command)
         worker, context = self._item.config.stash.get(WORKER, None), self._item.stash.get(CONTEXT, None)
         if worker is None or context is None:
@@ -102,7 +102,7 @@ class CommandRunner:
             done = worker.commands.run_for_item(
                 words,
                 cwd=str(self._folder / cwd) if cwd is not None else str(self._folder),
-                env={**variables(context.units), **(env or {})},
+                env={**variables(context.units), **env},
                 shell=shell,
                 timeout_s=timeout_s,
                 grace_s=context.grace_s,
@@ -117,6 +117,7 @@ class CommandRunner:
         return _completed(shown, done, worker, context, timeout_s=timeout_s, check=check, judged=judged)
 
     def _judge(self, parse: str | OwnJudge | None) -> Any:
+        __tracebackhide__ = True
         if parse is None:
             check = self._item.stash.get(CHECK, None)
             return None if check is None else check.parse
@@ -125,6 +126,13 @@ class CommandRunner:
             return parse_judge("parse", parse, near)
         except ValueRefusedError as problem:
             raise DeclarationError(problem.what, hint=problem.hint) from None
+
+    def _environment(self, env: Mapping[str, str] | None) -> Mapping[str, str]:
+        __tracebackhide__ = True
+        _, wrong = parse_keys("command", {"env": env}, Surroundings(str(self._folder), str(self._folder), ()))
+        for problem in wrong.values():
+            raise DeclarationError(problem.what, hint=problem.hint)
+        return env or {}
 
     def _own_judges(self, *, programs: bool = False) -> Mapping[str, OwnJudge]:
         if not self._item.config.hook.pytest_paragate_judges.get_hookimpls():

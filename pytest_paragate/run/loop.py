@@ -697,7 +697,8 @@ class Loop:
         if event.is_final or (limit is not None and self._restarts > limit):
             # First, or what its item leaves free would start here again.
             self._lost[seat.slot.agent] += 1
-            self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s(), reason=event.why)))
+            why = event.why if event.is_final else f"--max-worker-restart allows {limit}"
+            self._obey(self._schedule.feed(SlotLost(slot=seat.slot, at_s=self._now_s(), reason=why)))
         if not seat.pending:
             return
         has_others = self._lost[seat.slot.agent] < self._plan.slots[seat.slot.agent]

@@ -210,3 +210,29 @@ def test_what_was_earned_passes(run: GateRun, name: str) -> None:
 
 def test_the_table_is_long_enough() -> None:
     assert len(WAYS) >= 25
+
+
+LATE = """
+import pytest_paragate as gate
+
+early = gate.command("true")
+
+@gate.check
+def release():
+    gate.command("touch ran")
+
+@gate.check
+def decorates():
+    @gate.check
+    def inner():
+        open("ran", "w")
+"""
+
+
+def test_a_check_that_declares_instead_of_running_is_not_passed(project: Project) -> None:
+    run = project.write({"conftest.py": LATE}).run()
+    assert run.outcomes() == {"early": "passed", "release": "failed", "decorates": "failed"}
+    summary = run.check("release")["summary"]
+    assert summary == "conftest.py:8: a check cannot be declared while checks run: nothing would run it"
+    assert "use the fixture paragate_run" in run.text
+    assert not (run.folder / "ran").exists()

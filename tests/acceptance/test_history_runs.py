@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from .gates import GateRun, Project
 
 # Declared shortest first; only history can tell which one to start first on the single slot.
@@ -103,3 +105,35 @@ def meets():
     project.environment = environment  # type: ignore[method-assign]
     later = project.run("--paragate-plan")
     assert later.report["is_known"] is True
+
+
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        ([], 0),
+        (["--paragate-workers=popen"], 0),
+        (["--paragate-plan"], 0),
+        (["-k", "nothing"], 5),
+        (["-k", "needy"], 4),
+    ],
+    ids=["run", "popen", "plan", "nothing", "wrong"],
+)
+def test_without_a_cache_directory_nothing_is_left_in_the_temporary_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch, args: list[str], status: int
+) -> None:
+    temporary = project.folder / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    conftest = f"{CONFTEST}needy = gate.command('true', needs='short')\n"
+    run = project.write({"conftest.py": conftest}).run("-p", "no:cacheprovider", *args)
+    assert run.status == status, run.text
+    assert list(temporary.rglob("*paragate*")) == []
+
+
+def test_without_a_cache_directory_whole_outputs_are_kept_where_the_report_says(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(project.folder))
+    conftest = "import pytest_paragate as gate\nbad = gate.command('echo words; exit 1', shell=True)\n"
+    run = project.write({"conftest.py": conftest}).run("-p", "no:cacheprovider")
+    assert Path(run.check("bad")["log"]).read_text() == "words\n"

@@ -231,6 +231,13 @@ def test_a_baseline_that_cannot_be_written_is_not_silent(project: Project) -> No
     assert (project.folder / "accepted.json").read_text() == "something else"
 
 
+def test_a_baseline_that_no_later_run_would_find_is_not_silent(project: Project) -> None:
+    bench(project, [100])
+    run = project.run("--paragate-accept", "-p", "no:cacheprovider")
+    assert run.status == 1
+    assert "the baseline could not be written: there is no cache directory, set paragate_baseline" in run.text
+
+
 def test_a_command_that_no_judge_knows_imports_none(project: Project) -> None:
     """What judging costs where there is nothing to judge: nothing."""
     run = project.write({

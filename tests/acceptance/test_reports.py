@@ -26,7 +26,7 @@ held_too = gate.command("true", needs=["held"])
 always = gate.command("true", needs=["held_too"], when="always")
 audit = gate.command("false", agent="debugger", advisory=True)
 absent = gate.command("no-such-program", agent="debugger")
-slow = gate.command("sleep 300", timeout=0.3, agent="refactorer")
+slow = gate.command("sleep 300", timeout=1, agent="refactorer")
 
 @gate.check(agent="feature-implementer")
 @pytest.mark.parametrize("crate", ["core", "storage"])
@@ -60,7 +60,7 @@ OUTCOMES = {
 TOLD = {
     "bad": ("FAILED", "exit status 3"),
     "absent": ("ERROR", "no such program: no-such-program"),
-    "slow": ("TIMEOUT", "took longer than 0.3 s"),
+    "slow": ("TIMEOUT", "took longer than 1 s"),
     "crate[storage]": ("FAILED", "AssertionError: assert 'storage' == 'core'"),
     "test_marked": ("FAILED", "assert [1] == [2]"),
     "test_bad": ("FAILED", "assert 1 == 2"),
@@ -160,7 +160,7 @@ def test_a_failed_command_shows_what_was_run_said_and_declared(mixed: GateRun) -
 
 def test_durations_and_the_summary_of_pytest_know_checks(mixed: GateRun) -> None:
     durations = mixed.text.partition("slowest 3 durations")[2]
-    assert re.search(r"0\.\d\ds call +conftest\.py::slow", durations)
+    assert re.search(r"1\.\d\ds call +conftest\.py::slow", durations)
     summary = mixed.text.partition("short test summary info")[2]
     assert "FAILED conftest.py::bad - exit status 3" in summary
     assert re.search(r"SKIPPED \[1\] \S*conftest\.py:\d+: not today", summary)
@@ -245,7 +245,7 @@ def test_the_json_report_tells_each_check(mixed: GateRun) -> None:
     assert bad["cpu_s"] >= 0
     assert (held["needs"], held["waited_for"]) == (["conftest.py::bad"], ["conftest.py::bad"])
     assert (held["start_s"], held["worker"], held["reason"]) == (None, None, "needs bad, which failed")
-    assert slow["duration_s"] >= 0.3
+    assert slow["duration_s"] >= 1
     assert (audit["advisory"], mixed.check("bad")["advisory"]) == (True, False)
     workers = {worker["id"]: worker for worker in mixed.report["workers"]}
     for check in mixed.report["checks"]:
@@ -408,6 +408,33 @@ def test_a_report_that_cannot_be_written_is_told_and_not_green(project: Project,
     assert "hint: give --paragate-json a file that can be written" in run.text
     assert "Traceback" not in run.text
     assert "INTERNALERROR" not in run.text
+
+
+RUNS = """
+import pytest_paragate as gate
+
+@gate.check
+def fails(paragate_run):
+    paragate_run("sh -c 'exit 7'")
+
+@gate.check
+def piped(paragate_run):
+    paragate_run("true | cat")
+
+@gate.check
+def numbered(paragate_run):
+    paragate_run("true", env={"LEVEL": 1})
+"""
+
+
+def test_a_command_of_a_function_that_fails_shows_the_line_that_ran_it_and_nothing_of_ours(project: Project) -> None:
+    run = project.write({"conftest.py": RUNS}).run()
+    assert run.check("fails")["summary"] == "exit status 7: sh -c 'exit 7'"
+    assert run.check("piped")["summary"] == "the command 'true | cat' needs a shell for a pipe"
+    assert run.check("numbered")["summary"] == "`env` must give LEVEL a text, not 1"
+    assert """>       paragate_run("sh -c 'exit 7'")""" in run.text
+    assert "hint: add shell=True" in run.text
+    assert "pytest_paragate/" not in run.text
 
 
 # nothing from a check's output is trusted

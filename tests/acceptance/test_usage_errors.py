@@ -270,6 +270,66 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["--paragate-json=nowhere/report.json"],
         ["--paragate-json: cannot be 'nowhere/report.json': there is no folder", "hint: give the path of a file"],
     ),
+    "more slots than any machine has": (
+        declared(""),
+        ["--paragate-slots=test-runner=4294967296"],
+        ["--paragate-slots: the number of slots of test-runner cannot be '4294967296': it must be 1000000 or less"],
+    ),
+    "slots of a misspelt agent type": (
+        declared(""),
+        ["--paragate-slots=test-runer=4"],
+        [
+            "--paragate-slots or setting `paragate_slots`: no check has the agent type test-runer, did you mean test",
+            "hint: write test-runner=N, or name test-runer in the setting `paragate_agents` if it is meant",
+        ],
+    ),
+    "slots of thousands of digits": (
+        declared(""),
+        ["--paragate-slots=test-runner=" + "9" * 5000],
+        ["--paragate-slots: the number of slots of test-runner cannot be '9", "it must be 1000000 or less"],
+    ),
+    "slots with two signs": (
+        declared(""),
+        ["--paragate-slots=test-runner=--5"],
+        ["--paragate-slots: the number of slots of test-runner cannot be '--5': it must be a whole number, 1 or more"],
+    ),
+    "more of a resource than any machine has": (
+        {
+            **declared('x = gate.command("true", uses={"gpu": 10**30})'),
+            "pyproject.toml": f"[tool.pytest.ini_options]\nparagate_resources = ['gpu={10**30}']\n",
+        },
+        [],
+        ["setting `paragate_resources`: the amount of gpu cannot be '1000", "it must be 1000000 or less"],
+    ),
+    "a check object for its name": (
+        declared('x = gate.command("true", needs=[canary])'),
+        [],
+        ["conftest.py:3: `needs` must be a text or a list of texts", 'hint: write names in quotes, as in needs="lint"'],
+    ),
+    "NUL in a list": (
+        declared('x = gate.command(["echo", "a\\0b"])'),
+        [],
+        ["conftest.py:3: the command contains a NUL character: 'a\\x00b'"],
+    ),
+    "TOML below the root that ends too early": (
+        {**declared(""), "sub/pyproject.toml": "[tool.paragate.checks.x]\nrun = 'true\n", "pytest.ini": "[pytest]\n"},
+        [],
+        ["sub/pyproject.toml:2: not valid TOML: "],
+    ),
+    "TOML below the root with a number of thousands of digits": (
+        {
+            **declared(""),
+            "sub/pyproject.toml": "[tool.paragate.checks.x]\nrun = 'true'\ntimeout = " + "9" * 5000 + "\n",
+            "pytest.ini": "[pytest]\n",
+        },
+        [],
+        ["sub/pyproject.toml: cannot be read: Exceeds the limit"],
+    ),
+    "a name with power over a terminal": (
+        declared(r'x = gate.command("true", needs="\x1b[31mcanary")'),
+        [],
+        [r'conftest.py:3: "x" needs "\x1b[31mcanary", which does not exist'],
+    ),
     "check in a test module": (
         {**declared(""), "test_it.py": 'import pytest_paragate as gate\nx = gate.command("true")\n'},
         [],
@@ -298,6 +358,13 @@ def test_wrong_input_is_refused_in_words_before_anything_runs(project: Project, 
     run = project.write(files).run(*args)
     assert_refused(run, *parts)
     assert run.text.count(parts[0]) == 1, run.text
+
+
+@pytest.mark.parametrize("agent", ["test-runer", "tester", "gpu"])
+def test_slots_of_an_own_agent_type_may_be_named_before_it_is_used(project: Project, agent: str) -> None:
+    files = declared(f'x = gate.command("true", agent="{agent}")') if agent == "test-runer" else declared("")
+    run = project.write(files).run(f"--paragate-slots={agent}=4", "-k", "canary")
+    assert run.status == 0, run.text
 
 
 def test_everything_that_is_wrong_is_told_at_once(project: Project) -> None:

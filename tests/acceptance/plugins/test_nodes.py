@@ -190,6 +190,8 @@ def test_settings_that_name_their_worker_get_fresh_interpreters(project: Project
 
 
 def test_who_asks_later_or_from_outside_the_project_gets_forks(project: Project) -> None:
+    pytest.importorskip("syrupy")
+    pytest.importorskip("pytest_benchmark")
     tests = "import os\ndef test_it(worker_id): assert os.environ.get('PYTEST_XDIST_WORKER') == worker_id\n"
     run = project.write({"conftest.py": "", "test_it.py": tests}).run("-p", "syrupy", "-p", "pytest_benchmark.plugin")
     assert run.status == 0, run.text
