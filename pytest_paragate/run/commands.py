@@ -85,6 +85,17 @@ class Commands:
         worker.allow(leak.pid for leak in done.leaked if not leak.killed)
         return done
 
+    def excerpt(self, text: str, name: str) -> str:
+        """What people see of a long text, the whole of which is kept as the output of ``name``."""
+        try:
+            files = self._spool.take()
+            with open(files["out"].fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as file:
+                file.write(text)
+            path, _ = self._spool.keep(files, name, is_quiet=False)["out"]
+        except OSError:  # no room
+            return text
+        return text if path is None else read_excerpt(path).text
+
     def _judged(self, message: Message, done: Completed) -> Message:
         """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
         is_shell = message.get("shell", False)

@@ -5,6 +5,9 @@ import shutil
 import stat
 from typing import BinaryIO, NamedTuple
 
+_HEAD, _TAIL = 16384, 49152
+LONGEST = _HEAD + _TAIL
+"""What is no longer than this is seen whole."""
 _BLOCK = 1 << 20
 _COUNT_AT_MOST = 1 << 30  # lines of a hidden part larger than this are not counted
 
@@ -17,7 +20,7 @@ class Excerpt(NamedTuple):
     hidden_lines: int | None
 
 
-def read_excerpt(path: str, *, head: int = 16384, tail: int = 49152, is_kept: bool = True) -> Excerpt:
+def read_excerpt(path: str, *, head: int = _HEAD, tail: int = _TAIL, is_kept: bool = True) -> Excerpt:
     """At most about ``head`` and ``tail`` bytes of a log, cut at line ends where there are any, decoded as UTF-8.
 
     Bytes that are no UTF-8 become U+FFFD. A line between the two parts says how much it hides, and where the whole is

@@ -11,7 +11,6 @@ Starting a worker returns at once; messages sent before it is up are delivered w
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 # How long a worker's last messages may follow its death, and its death the end of its connection, seconds.
 SETTLE_S = 2.0
-# When this process, too, begins to adopt what is orphaned, seconds: not before the first checks have started.
-_ADOPT_AFTER_S = 0.3
 TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
 
 
@@ -316,11 +313,8 @@ class ForkLauncher:
             self._workers[news["ended"]].gone(os.waitstatus_to_exitcode(news["status"]))
 
     def _listen(self) -> None:
-        adopt_at = time.monotonic() + _ADOPT_AFTER_S
-        while self._zygote.has_news(within_s=adopt_at - time.monotonic()) and (news := self._zygote.receive()):
-            self._hear(news)
-        if not self._is_closing:
-            self._adopts = linux.become_subreaper()
+        # Should the fork server be killed, what its workers have started comes here.
+        self._adopts = linux.become_subreaper()
         while (news := self._zygote.receive()) is not None:
             self._hear(news)
         self._loss = self._zygote.how_ended()

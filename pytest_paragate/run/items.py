@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from pytest_paragate.model import DEFAULT_GRACE_S
-from pytest_paragate.run import inherit, linux, stack
+from pytest_paragate.run import excerpt, inherit, linux, stack
 from pytest_paragate.run.live import LiveStreams
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import StopRequested, Worker
@@ -241,6 +241,8 @@ class ItemRunner:
         if phases is not None:
             self._worker.passed([index, done.started_at, done.duration_s, phases, *([done.cpu_s] if is_marked else [])])
         else:
+            if is_check:
+                self._cut_floods(item.name)
             done.reports = [self._serialised(report) for report in self._reports]
             self._worker.news("item", index, packed(vars(done)))
         wants_stop = bool(self._session.shouldstop or self._session.shouldfail)
@@ -259,6 +261,15 @@ class ItemRunner:
                 return None
             times += (report.duration, report.start, report.stop)
         return times if all(type(each) is float for each in times) else None
+
+    def _cut_floods(self, name: str) -> None:
+        """Leave of what a check has printed itself what people see of a command, too: the head and tail of a flood."""
+        cut: dict[int, str] = {}  # every phase has what was printed before it
+        for report in self._reports:
+            for place, (title, text) in enumerate(report.sections):
+                if len(text) > excerpt.LONGEST:
+                    cut[id(text)] = cut.get(id(text)) or self._worker.commands.excerpt(text, name)
+                    report.sections[place] = title, cut[id(text)]
 
     def _serialised(self, report: pytest.TestReport) -> dict[str, Any]:
         data: dict[str, Any] = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)

@@ -53,17 +53,23 @@ def begin(config: pytest.Config) -> None:
 def end(session: pytest.Session) -> None:
     """All fixtures are torn down: fill ``config.workeroutput``."""
     config = session.config
-    output = config.workeroutput  # type: ignore[attr-defined]
     _save_coverage(config)
     benchmarks.hand_over(config)
-    status = pytest.ExitCode.TESTS_FAILED if session.testsfailed else pytest.ExitCode.OK
-    session.exitstatus = status
-    output.update(exitstatus=int(status), shouldfail=session.shouldfail, shouldstop=session.shouldstop)
+    status = tell_status(session)
     takers = _takers(config)
     implementations = config.hook.pytest_sessionfinish.get_hookimpls()
     others = [each.plugin for each in implementations if _home(each.plugin) not in takers]
     finish = config.pluginmanager.subset_hook_caller("pytest_sessionfinish", others)
     finish(session=session, exitstatus=status)
+
+
+def tell_status(session: pytest.Session) -> pytest.ExitCode:
+    """Tell how the worker's session ended, as pytest-xdist's workers do."""
+    status = pytest.ExitCode.TESTS_FAILED if session.testsfailed else pytest.ExitCode.OK
+    session.exitstatus = status
+    output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
+    output.update(exitstatus=int(status), shouldfail=session.shouldfail, shouldstop=session.shouldstop)
+    return status
 
 
 def _takers(config: pytest.Config) -> set[str]:

@@ -149,6 +149,7 @@ def serve_session(session: pytest.Session) -> None:
     worker.take_up(runner.run)
     runner.finish()
     benchmarks.hand_over(config)
+    plugins.tell_status(session)
     inherit.mute_terminal(config)
     config.stash[_WAS_DISMISSED] = True
 

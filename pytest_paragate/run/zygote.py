@@ -101,12 +101,6 @@ class Zygote:
         """Name processes that may outlive the run (``leaks="allow"``)."""
         self._send({"allow": pids})
 
-    def has_news(self, *, within_s: float) -> bool:
-        """Whether :meth:`receive` will not have to wait, at the latest after ``within_s`` seconds."""
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(max(0.0, within_s) * 1000))
-
     def receive(self) -> dict[str, Any] | None:
         """Wait for ``{"started": id, "pid": n}`` or ``{"ended": id, "status": wait status}``; None at the end."""
         try:
