@@ -1,7 +1,8 @@
 """What the garbage collector is kept away from: in a large collection it takes as long as running the tests.
 
-Objects are set aside where nothing of a test's can be among them: before collection, before the first fork, after the
-run. They come back when the session ends, so that whoever called :func:`pytest.main` keeps no garbage.
+Objects are set aside where nothing of a test's can be among them, before the first fork, and those of the main process
+again when all has been said. They come back when the session ends, so that whoever called :func:`pytest.main` keeps no
+garbage; and before that where somebody asks for them: what is set aside, ``gc`` does not list.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 if sys.platform != "win32":
@@ -34,16 +35,42 @@ def take_back() -> None:
     gc.unfreeze()
 
 
+def take_back_when_asked() -> None:
+    """Let the collector look at everything again as soon as somebody looks for objects.
+
+    Not when they only collect: many tests do, and among what was set aside is hardly any garbage of theirs.
+    """
+    there = {name: getattr(gc, name) for name in ("get_objects", "get_referrers")}
+
+    def asking(name: str) -> Callable[..., Any]:
+        @functools.wraps(there[name])
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            take_back()
+            for other, function in there.items():
+                if getattr(gc, other) is asked[other]:
+                    setattr(gc, other, function)
+            return there[name](*args, **kwargs)
+
+        return ask
+
+    asked = {name: asking(name) for name in there}
+    for name, ask in asked.items():
+        setattr(gc, name, ask)
+
+
 @contextlib.contextmanager
 def seldom() -> Iterator[None]:
-    """Let the collector look around less often: what a run leaves in the main process are reports, which stay."""
-    youngest, *others = gc.get_threshold()
+    """Let the collector look around less often: what is collected and reported stays."""
+    before = gc.get_threshold()
+    youngest, *others = before
     if youngest:  # zero switches it off
         gc.set_threshold(max(youngest, _SELDOM), *others)
+    meanwhile = gc.get_threshold()
     try:
         yield
     finally:
-        gc.set_threshold(youngest, *others)
+        if gc.get_threshold() == meanwhile:  # else the project has its own idea
+            gc.set_threshold(*before)
 
 
 @functools.cache

@@ -149,9 +149,9 @@ class CollectionHooks:
         from pytest_paragate import garbage
 
         self._collecting.start()
-        garbage.set_aside()
         try:
-            return (yield)
+            with garbage.seldom():
+                return (yield)
         except pytest.UsageError:
             # "Not found" may only be the consequence of a declaration that is wrong.
             self._collecting.raise_problems()

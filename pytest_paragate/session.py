@@ -110,7 +110,8 @@ class GateSession:
             return
         with garbage.seldom():
             self.result = self.gate.run()
-        garbage.set_aside()
+        garbage.take_back()
+        self._config.add_cleanup(garbage.set_aside)  # before pytest's last search for garbage
         garbage.leave_at_exit()
         loop = self.gate.loop_result
         if self._config.getoption("stepwise", False):

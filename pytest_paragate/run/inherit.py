@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from pytest_paragate import garbage
 from pytest_paragate.run import plugins
 
 # Hooks that reporters of the main process implement; in a worker they would write everything twice.
@@ -55,6 +56,7 @@ def leave_main_process(config: pytest.Config) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
+    garbage.take_back_when_asked()
     mute_terminal(config)
     _silence_reporters(config)
     _reseed_numpy(config)
