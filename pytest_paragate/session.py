@@ -21,6 +21,7 @@ from pytest_paragate.run import zygote
 from pytest_paragate.run.gateways import ForkLauncher, Inbox
 from pytest_paragate.run.messages import Message
 from pytest_paragate.settings import Settings
+from pytest_paragate.verdict import Outcome
 
 if TYPE_CHECKING:
     from pytest_paragate.verdict import GateResult
@@ -94,7 +95,9 @@ class GateSession:
         except BaseException as problem:
             if forks is not None:
                 forks.close()
+            garbage.take_back()
             folders.abandon_run()
+            self._spare_what_is_unused()
             if isinstance(problem, ParagateError):
                 raise pytest.UsageError(str(problem)) from None
             raise
@@ -106,11 +109,16 @@ class GateSession:
             pytest.Session.Interrupted, pytest.Session.Failed, pytest.exit.Exception: as pytest's own loop does.
         """
         if self._settings.plan_only:
+            self._spare_what_is_unused()
             self._show_plan()
             return
-        with garbage.seldom():
-            self.result = self.gate.run()
-        garbage.take_back()
+        try:
+            with garbage.seldom():
+                self.result = self.gate.run()
+        finally:
+            garbage.take_back()
+            if self.result is None or not self._have_all_run():
+                self._spare_what_is_unused()
         self._config.add_cleanup(garbage.set_aside)  # before pytest's last search for garbage
         garbage.leave_at_exit()
         loop = self.gate.loop_result
@@ -134,6 +142,15 @@ class GateSession:
             raise self._session.Failed(self._session.shouldfail)
         if self._session.shouldstop:
             raise self._session.Interrupted(self._session.shouldstop)
+
+    def _have_all_run(self) -> bool:
+        verdicts = self.gate.loop_result.verdicts.values()
+        return not any(verdict.outcome in (Outcome.BLOCKED, Outcome.CANCELLED) for verdict in verdicts)
+
+    def _spare_what_is_unused(self) -> None:
+        """Tests that have not run use no snapshots: syrupy would take theirs for leftovers, and delete them."""
+        if hasattr(self._config.option, "disable_unused_snapshots"):
+            self._config.option.disable_unused_snapshots = True
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The section ``paragate``, below everything that pytest itself says."""
