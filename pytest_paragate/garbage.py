@@ -1,9 +1,10 @@
 """What the garbage collector is kept away from: in a large collection it takes as long as running the tests.
 
-Objects are set aside where nothing of a test's can be among them: before collection, before the first fork, after the
-run. They come back when the session ends, so that whoever called :func:`pytest.main` keeps no garbage. Nearly all that
-the main process makes stays, so there each object is looked at once from the first conftest file on; workers look as
-usual.
+Nearly all that the main process makes stays, so there each object is looked at once from the first conftest file on;
+workers look as usual. Objects are set aside where nothing of a test's can be among them, before the first fork, and
+those of the main process again when all has been said. They come back when the session ends, so that whoever called
+:func:`pytest.main` keeps no garbage; and before that where somebody asks for them: what is set aside, ``gc`` does not
+list.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ _YOUNG = 5_000
 # So many times, not 10, before it looks again at those that were not garbage then.
 _AGAIN = 100
 
-_usual: tuple[int, int, int] | None = None
-
 
 def set_aside() -> None:
     """Keep the collector off everything that is there now."""
@@ -41,20 +40,52 @@ def take_back() -> None:
     gc.unfreeze()
 
 
+def take_back_when_asked() -> None:
+    """Let the collector look at everything again as soon as somebody looks for objects.
+
+    Not when they only collect: many tests do, and among what was set aside is hardly any garbage of theirs.
+    """
+    there = {name: getattr(gc, name) for name in ("get_objects", "get_referrers")}
+
+    def asking(name: str) -> Callable[..., Any]:
+        @functools.wraps(there[name])
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            take_back()
+            for other, function in there.items():
+                if getattr(gc, other) is asked[other]:
+                    setattr(gc, other, function)
+            return there[name](*args, **kwargs)
+
+        return ask
+
+    asked = {name: asking(name) for name in there}
+    for name, ask in asked.items():
+        setattr(gc, name, ask)
+
+
+_undo: Callable[[], None] | None = None
+
+
 def look_once() -> Callable[[], None]:
-    """Let the collector look around less; returns what undoes that."""
-    global _usual
+    """Let the collector look around less; returns what undoes that, unless somebody has set it otherwise since."""
+    global _undo
     before = gc.get_threshold()
-    _usual = _usual or before
     if before[0]:  # zero switches it off
         gc.set_threshold(max(before[0], _YOUNG), max(before[1], _AGAIN), before[2])
-    return functools.partial(gc.set_threshold, *before)
+    ours = gc.get_threshold()
+
+    def undo() -> None:
+        if gc.get_threshold() == ours:
+            gc.set_threshold(*before)
+
+    _undo = undo
+    return undo
 
 
 def look_as_usual() -> None:
     """What runs from here on may leave garbage that holds on to something."""
-    if _usual is not None:
-        gc.set_threshold(*_usual)
+    if _undo is not None:
+        _undo()
 
 
 @functools.cache

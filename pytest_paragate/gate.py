@@ -142,6 +142,12 @@ class Gate:
         self.loop_result = outcome
         return self._summed_up(outcome, wall_s=wall_s, started=started)
 
+    @property
+    def has_run_all(self) -> bool:
+        """Whether nothing was held back or given up."""
+        outcomes = {verdict.outcome for verdict in self.loop_result.verdicts.values()}
+        return outcomes.isdisjoint((Outcome.BLOCKED, Outcome.CANCELLED))
+
     def folders(self) -> dict[str, str]:
         """The folder that each check runs in, by node id: what the paths in its output are relative to."""
         root = self.config.rootpath

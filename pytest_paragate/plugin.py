@@ -146,10 +146,7 @@ class CollectionHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Generator[None, object, object]:
-        from pytest_paragate import garbage
-
         self._collecting.start()
-        garbage.set_aside()
         try:
             return (yield)
         except pytest.UsageError:

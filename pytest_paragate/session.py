@@ -94,7 +94,9 @@ class GateSession:
         except BaseException as problem:
             if forks is not None:
                 forks.close()
+            garbage.take_back()
             folders.abandon_run()
+            self._spare_what_is_unused()
             if isinstance(problem, ParagateError):
                 raise pytest.UsageError(str(problem)) from None
             raise
@@ -106,13 +108,19 @@ class GateSession:
             pytest.Session.Interrupted, pytest.Session.Failed, pytest.exit.Exception: as pytest's own loop does.
         """
         if self._settings.plan_only:
+            self._spare_what_is_unused()
             try:
                 self._show_plan()
             finally:
                 self._folders.abandon_run()
             return
-        self.result = self.gate.run()
-        garbage.set_aside()
+        try:
+            self.result = self.gate.run()
+        finally:
+            garbage.take_back()
+            if self.result is None or not self.gate.has_run_all:
+                self._spare_what_is_unused()
+        self._config.add_cleanup(garbage.set_aside)  # before pytest's last search for garbage
         garbage.leave_at_exit()
         loop = self.gate.loop_result
         if self._config.getoption("stepwise", False):
@@ -135,6 +143,11 @@ class GateSession:
             raise self._session.Failed(self._session.shouldfail)
         if self._session.shouldstop:
             raise self._session.Interrupted(self._session.shouldstop)
+
+    def _spare_what_is_unused(self) -> None:
+        """Tests that have not run use no snapshots: syrupy would take theirs for leftovers, and delete them."""
+        if hasattr(self._config.option, "disable_unused_snapshots"):
+            self._config.option.disable_unused_snapshots = True
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The section ``paragate``, below everything that pytest itself says."""

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from pytest_paragate.verdict import Outcome
@@ -106,11 +107,24 @@ def crash_message(report: Mapping[str, Any]) -> str:
     lines = text.strip().splitlines()
     # pytest marks the line that says what was wrong; without one, the first has to do.
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
-    first = next(iter(marked or lines), "")
+    first = next(iter(marked or _doctest_words(lines) or lines), "")
     # The exception's class is noise for people when it is one that paragate_run or pytest.fail raises.
     for name in ("pytest_paragate.run.command.CommandFailed", "pytest_paragate.model.DeclarationError", "Failed"):
         first = first.removeprefix(f"{name}: ")
     return first
+
+
+def _doctest_words(lines: Sequence[str]) -> list[str]:
+    """What went wrong, where ``lines`` tell of an example in a docstring: they begin with its source."""
+    if not lines or not lines[-1].endswith((": DocTestFailure", ": UnexpectedException")):
+        return []
+    for number, line in enumerate(lines):
+        if line.startswith("UNEXPECTED EXCEPTION: "):
+            return [line.partition(": ")[2]]
+        if line.startswith(("Expected", "Differences (")):
+            words = list(takewhile(str.strip, lines[number:-1]))
+            return [" ".join(word.strip() for word in words)]
+    return []
 
 
 def _skip_reason(report: Mapping[str, Any]) -> str:

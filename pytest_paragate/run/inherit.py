@@ -57,6 +57,7 @@ def leave_main_process(config: pytest.Config) -> None:
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
     garbage.look_as_usual()
+    garbage.take_back_when_asked()
     mute_terminal(config)
     _silence_reporters(config)
     _reseed_numpy(config)

@@ -49,6 +49,9 @@ WORKER = pytest.StashKey[Worker]()
 CONTEXT = pytest.StashKey["ItemContext"]()
 
 
+_EndOfSession = tuple[Literal["exit", "interrupt"], str, int | None]
+
+
 class ItemContext:
     """What a running check can ask for: verdicts of what it waited for, its own command settings, the ``units`` that it
     holds by resource; and what it tells: the ``commands`` that it ran, and its ``facts``."""
@@ -78,7 +81,7 @@ class ItemDone:
         self.leaked: list[dict[str, Any]] = []
         self.changed: list[str] = []
         self.internal_error: str | None = None
-        self.ended_session: tuple[Literal["exit", "interrupt"], str, int | None] | None = None
+        self.ended_session: _EndOfSession | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -107,7 +110,7 @@ class ItemRunner:
         self._previous: pytest.Item | None = None
         self._following: pytest.Item | None = None  # what the previous one was told would come next
         self._by_nodeid: dict[str, int] | None = None
-        self._has_asked_to_stop = False
+        self._has_asked_to_stop = self._has_ended_session = False
         self._config.stash[WORKER] = worker
         inherit.ask_for_basetemp(self._config, worker.basetemp)
         worker.find_parse = self._parse_of
@@ -198,6 +201,9 @@ class ItemRunner:
         is_marked, is_check = "is_check" in message, message.get("is_check", False)
         if self._previous is not None and item is not self._following:
             self._tear_down_for(item)
+        if self._has_ended_session:
+            self._worker.news("left", [index])
+            return False
         nextitem = None if is_check else following or _StandIn.beside(item)
         context = ItemContext(
             results=message.get("results", {}),
@@ -214,10 +220,8 @@ class ItemRunner:
         self._worker.begin_item(index, done.started_at)
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        except pytest.exit.Exception as request:
-            done.ended_session = ("exit", str(request.msg), request.returncode)
-        except KeyboardInterrupt:
-            done.ended_session = ("interrupt", "KeyboardInterrupt", None)
+        except (pytest.exit.Exception, KeyboardInterrupt) as request:
+            done.ended_session = _end_of_session(request)
         except StopRequested:
             pass  # between two phases; was_stopped tells
         except BaseException:
@@ -295,9 +299,31 @@ class ItemRunner:
         capture = self._config.pluginmanager.getplugin("capturemanager")
         with capture.item_capture("teardown", previous) if capture is not None else contextlib.nullcontext():
             call = pytest.CallInfo.from_call(lambda: state.teardown_exact(item), when="teardown")
-        if call.excinfo is not None:
-            report = previous.ihook.pytest_runtest_makereport(item=previous, call=call)
-            self._worker.news("late", packed(self._serialised(report)))
+        if call.excinfo is None:
+            return
+        self._worker.news("late", packed(self._serialised(_late_report(previous, call))))
+        request = _end_of_session(call.excinfo.value)
+        if request is not None:
+            self._has_ended_session = True
+            self._worker.news("exit", *request)
+
+
+def _end_of_session(request: BaseException) -> _EndOfSession | None:
+    """How the session is to end, if that is what was raised for."""
+    if isinstance(request, pytest.exit.Exception):
+        return "exit", str(request.msg), request.returncode
+    return ("interrupt", "KeyboardInterrupt", None) if isinstance(request, KeyboardInterrupt) else None
+
+
+def _late_report(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
+    """What is reported of an item that pytest has done with."""
+    if getattr(item, "funcargs", {}) is None:
+        item.funcargs = {}  # type: ignore[attr-defined]  # plugins ask what the item uses whenever it is reported
+    try:
+        report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    except Exception:  # of a plugin that wants more of the item than is left: the error itself must not be lost
+        report = pytest.TestReport.from_item_and_call(item, call)
+    return report
 
 
 class _StandIn(pytest.Item):

@@ -113,6 +113,7 @@ class Loop:
         self._seats: dict[Slot, _Seat] = {}
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
+        self._parted: set[str] = set()  # workers that need not be heard of any more: they said goodbye, or were killed
         self._journals: dict[str, JournalReader] = {}  # by worker id
         self._being_read: set[str] = set()
         self._looked_at = started_at
@@ -315,7 +316,9 @@ class Loop:
         elif say == "ready":
             self._nodes.ready(worker_id, messages.unpacked(message["info"]))
         elif say == "bye":
-            self._nodes.goodbye(worker_id, messages.unpacked(message["output"]))
+            if not message.get("why"):  # else its session has failed, and the end of the worker says how
+                self._parted.add(worker_id)
+                self._nodes.goodbye(worker_id, messages.unpacked(message["output"]))
             if message.get("problem"):
                 self._result.problems.append(f"error at the end of worker {worker_id}: {message['problem']}")
         elif "lines" in message:
@@ -350,8 +353,11 @@ class Loop:
             report = {**messages.unpacked(news[1]), "worker_id": worker_id}
             self._report()  # its item's own, before it
             self._audience.late_report(report)
-            problem = ending.crash_message(report)
-            self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
+            if report["outcome"] != "skipped":
+                problem = ending.crash_message(report)
+                self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
+        elif kind == "exit":
+            self._session_ended((news[1], news[2], news[3]))
         elif kind == "stop":
             self._audience.want_stop(news[1], news[2])
             self._report()
@@ -644,6 +650,7 @@ class Loop:
             if kill_at <= now:
                 self._result.problems.append(f"worker {worker_id} did not end its fixtures in time and was killed")
                 self._leaving[worker_id] = worker, now + _GOODBYE_S
+                self._parted.add(worker_id)
                 worker.kill()
 
     def _end_stopped(self) -> None:
@@ -683,7 +690,10 @@ class Loop:
         self._journals[event.worker].close()
         self._nodes.ended(event.worker, event.why or ending.status_text(event.status or 0))
         if self._leaving.pop(event.worker, None) is not None:
-            if event.status not in (0, None, -signal.SIGKILL):
+            if event.worker not in self._parted:
+                text = event.why or verdicts.how_ended(event.status)
+                self._result.problems.append(f"worker {event.worker} died before its fixtures had ended: {text}")
+            elif event.status not in (0, None, -signal.SIGKILL):
                 text = ending.status_text(event.status)
                 self._result.problems.append(f"worker {event.worker} ended with {text} after its last item")
             return
@@ -770,6 +780,7 @@ class Loop:
                     seat.printed = seat.worker.printed()
                     seat.worker.kill()
         for worker, _ in self._leaving.values():
+            self._parted.add(worker.id)
             worker.kill()
 
     def _session_ended(self, request: tuple[str, str, int | None]) -> None:

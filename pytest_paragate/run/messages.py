@@ -50,6 +50,7 @@ differs      the worker collected other items than the controller: ``index, why`
 left         what was not begun of a run, and will not be: ``indices``
 stop         something asked the worker's session to stop: ``kind`` (``"shouldstop"``, ``"shouldfail"``), ``why``
 late         a fixture's teardown failed after its item had ended: ``report``
+exit         that teardown asks for the end of the session: ``kind`` (``"exit"``, ``"interrupt"``), ``text, returncode``
 warning      a warning was recorded: ``warning``
 ===========  ==============================================================================================
 

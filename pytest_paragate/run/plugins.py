@@ -48,6 +48,8 @@ def begin(config: pytest.Config) -> None:
     _connect_rerunfailures(config)
     _continue_coverage(config)
     _tell_metadata(config)
+    if config.pluginmanager.hasplugin("flaky.xdist"):
+        config.workeroutput["flaky_report"] = ""  # type: ignore[attr-defined]  # it appends to what it began with
 
 
 def end(session: pytest.Session) -> None:

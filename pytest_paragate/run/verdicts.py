@@ -174,7 +174,7 @@ def of_death(
 
     ``was_stopped`` tells that the worker was killed because a signal had stopped it.
     """
-    how = why or _how_ended(status)
+    how = why or how_ended(status)
     if order is not None:
         ended = _of_order(check, order, returncode=status or 0)
     elif was_stopped:
@@ -215,7 +215,8 @@ def _of_order(check: Check, order: Order, *, returncode: int) -> ending.Ending:
     )
 
 
-def _how_ended(status: int | None) -> str:
+def how_ended(status: int | None) -> str:
+    """What became of a worker's process, in words."""
     if status is None or status == LOST_CONNECTION:
         return "its connection to the gate broke (did the check close its file descriptors?)"
     return ending.status_text(status)

@@ -593,6 +593,19 @@ WITH_OPTIONS: dict[str, tuple[str, list[str], dict[str, str]]] = {
         ["--tb=short", "-l", "-vv", "--assert=plain"],
         {"test_it.py": "def test_it():\n    x = 5\n    assert x == [2]\n"},
     ),
+    "looking through memory": (
+        "fork",
+        [],
+        {
+            "test_it.py": "import gc, sys\n"
+            "here = ['a module\\'s']\n"
+            "def is_found(what): return any(each is what for each in gc.get_objects())\n"
+            "was_found = is_found(sys.modules['conftest'].told)\n"
+            "def test_at_import(): assert was_found\n"
+            "def test_in_a_test(): assert is_found(here)\n"
+            "def test_referrers(): assert gc.get_referrers(here)\n"
+        },
+    ),
     "native traces": ("popen", ["--tb=native"], {"test_it.py": "def test_it():\n    x = 5\n    assert x == [2]\n"}),
     "unicode ids": (
         "popen",

@@ -33,6 +33,14 @@ status = pytest.main(["--paragate", "-p", "xdist"])
 print("set aside:", gc.get_freeze_count())
 raise SystemExit(status)
 """
+LOOKS_THROUGH_MEMORY = """
+import gc
+
+kept = ["conftest's"]
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"found: {any(each is kept for each in gc.get_objects())}")
+"""
 
 
 def test_what_a_plugin_has_not_flushed_is_written(project: Project) -> None:
@@ -55,3 +63,9 @@ def test_who_calls_pytest_keeps_no_garbage(project: Project) -> None:
     )
     assert "1/1 test passed" in done.stdout
     assert "set aside: 0" in done.stdout
+
+
+def test_a_plugin_finds_all_objects_in_its_summary(project: Project, workers: str) -> None:
+    project.write({"conftest.py": LOOKS_THROUGH_MEMORY, "test_it.py": "def test_it(): pass\n"})
+    run = project.run(workers)
+    assert "found: True" in run.text

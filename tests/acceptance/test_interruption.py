@@ -334,6 +334,31 @@ def test_a_test_may_end_the_session_as_under_plain_pytest(
     assert not (project.folder / "later-ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [("pytest.exit('enough', returncode=9)", 9), ("raise KeyboardInterrupt", 2)],
+    ids=["exit", "interrupt"],
+)
+@pytest.mark.parametrize("is_followed", [True, False], ids=["followed", "last"])
+def test_a_fixture_may_end_the_session_after_its_last_test(
+    project: Project, workers: str, request_: str, status: int, is_followed: bool
+) -> None:
+    # A test with a mark is handed out alone: which one follows it, its worker learns later.
+    tests = f"""{PREAMBLE}
+@pytest.fixture(scope="module")
+def ends():
+    yield
+    {request_}
+
+@pytest.mark.paragate(uses="this")
+def test_ends(ends): pass
+"""
+    project.write({"test_a.py": tests, "test_b.py": f"{PREAMBLE}\ndef test_later():\n    tell('later-ran')\n"})
+    run = project.run(workers, "test_a.py", *(["test_b.py"] if is_followed else []))
+    assert (run.status, run.report["exitstatus"]) == (status, status)
+    assert not (project.folder / "later-ran").exists()
+
+
 def test_an_interruption_before_the_gate_runs_is_reported_too(project: Project) -> None:
     (project.folder / "report.json").write_text('{"outcome": "passed"}')
     running = project.write({"test_slow.py": PREAMBLE + "tell('importing')\ntime.sleep(300)\n"}).start()

@@ -500,6 +500,19 @@ def test_junit_stays_valid_xml_without_controls(hostile: GateRun) -> None:
     assert not any(line.lstrip().startswith("::") for line in raw.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("example", "why"),
+    [
+        (">>> print('is')\nshould be", "Expected: should be Got: is"),
+        (">>> 3", "Expected nothing Got: 3"),
+        (">>> 1 / 0\n1", "ZeroDivisionError('division by zero')"),
+    ],
+)
+def test_a_failed_doctest_says_what_went_wrong(project: Project, example: str, why: str) -> None:
+    run = project.write({"test_words.txt": f"{example}\n"}).run()
+    assert any(line.startswith("FAILED ") and line.endswith(f" {why}") for line in section(run))
+
+
 def test_a_flood_shows_its_head_and_tail_and_counts_the_rest(hostile: GateRun) -> None:
     told = failures(hostile)
     start = told.index("FIRST\n")

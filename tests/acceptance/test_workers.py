@@ -337,6 +337,59 @@ def test_an_error_in_the_last_teardown_is_reported_and_fails_the_run(project: Pr
     assert (run.report["outcome"], run.report["exitstatus"]) == ("failed", 1)
 
 
+LAST_TEARDOWN = """
+import os, pytest, signal
+
+@pytest.fixture(scope="session")
+def shared():
+    yield
+    {statement}
+"""
+WANTS_AN_ITEM = """
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    {statement}
+    return report
+"""
+FAILS_LATE = """
+def pytest_report_to_serializable(report):
+    assert report.passed
+"""
+
+
+@pytest.mark.parametrize("statement", ["item.funcargs.get('shared')", "item.funcargs['shared']"])
+def test_a_plugin_that_wants_the_item_loses_no_late_error(project: Project, workers: str, statement: str) -> None:
+    conftest = LAST_TEARDOWN.format(statement="raise RuntimeError") + WANTS_AN_ITEM.format(statement=statement)
+    project.write({"conftest.py": conftest, "test_it.py": "def test_it(shared): pass\n"})
+    run = project.run(workers)
+    assert run.status == 1
+    assert "1 passed, 1 error" in run.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("statement", "how"),
+    [("os._exit(0)", "exit status 0"), ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"), ("raise KeyError", "")],
+)
+def test_a_worker_that_cannot_end_its_fixtures_fails_the_run(
+    project: Project, workers: str, statement: str, how: str
+) -> None:
+    conftest = LAST_TEARDOWN.format(statement=statement) + FAILS_LATE
+    project.write({"conftest.py": conftest, "test_it.py": "def test_it(shared): pass\n"})
+    run = project.run(workers)
+    assert (run.status, run.report["outcome"]) == (1, "failed")
+    assert f"worker gw0 died before its fixtures had ended: {how}" in run.text
+    assert "1 passed" in run.lines[-1]
+
+
+def test_a_skip_in_the_last_teardown_is_no_error(project: Project, workers: str) -> None:
+    conftest = LAST_TEARDOWN.format(statement="pytest.skip()")
+    project.write({"conftest.py": conftest, "test_it.py": "def test_it(shared): pass\n"})
+    run = project.run(workers)
+    assert run.status == 0
+    assert "1 passed, 1 skipped" in run.lines[-1]
+
+
 # --- the same outcomes as plain pytest
 
 SUITE = r'''

@@ -93,3 +93,37 @@ def test_a_lost_worker_makes_nothing_unused(project: Project, workers: str) -> N
     assert "unused snapshot" not in summary(run.text), run.text
     (project.folder / "dies").unlink()
     assert summary(project.run(*PLUGIN, workers).text) == "8 snapshots passed."
+
+
+BLOCKED = """
+import pathlib
+import pytest
+
+def test_first(): assert not pathlib.Path("failing").exists()
+
+@pytest.mark.paragate(needs="test_first")
+def test_second(snapshot): assert 1 == snapshot
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "change"),
+    [
+        ([], {"failing": ""}),
+        (["--paragate-plan"], {}),
+        ([], {"test_b.py": "import pytest\n@pytest.mark.paragate(needs='none')\ndef test_it(): pass\n"}),
+    ],
+    ids=["blocked", "plan", "wrong plan"],
+)
+def test_nothing_is_unused_for_want_of_running(
+    project: Project, workers: str, options: list[str], change: dict[str, str]
+) -> None:
+    project.write({"test_a.py": BLOCKED}).run(*PLUGIN, workers, "--snapshot-update")
+    snapshots = project.folder / "__snapshots__" / "test_a.ambr"
+    before = snapshots.read_bytes()
+    project.write(change)
+    run = project.run(*PLUGIN, workers, *options, "--snapshot-update")
+    assert snapshots.exists(), run.text
+    assert snapshots.read_bytes() == before
+    run = project.run(*PLUGIN, workers, *options)
+    assert "unused." not in run.text
