@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -425,3 +426,25 @@ later = gate.command("echo said afterwards; exit 3", needs=["cleaned"], shell=Tr
     assert "said afterwards" in run.text
     assert "AssertionError" in run.text or "assert 0" in run.text
     assert "INTERNALERROR" not in run.text
+
+
+FLOODS = """
+import pytest_paragate as gate
+
+@gate.check
+def floods():
+    for number in range(20_000):
+        print("line", number)
+    assert False
+"""
+
+
+def test_what_a_check_prints_itself_is_cut_like_a_command_s(project: Project, workers: str) -> None:
+    run = project.write({"conftest.py": FLOODS}).run(workers)
+    assert run.check("floods")["outcome"] == "failed"
+    assert "\nline 0\n" in run.text
+    assert "\nline 19999\n" in run.text
+    assert "\nline 9999\n" not in run.text
+    (hidden,) = (line for line in run.lines if " hidden; whole log: " in line)
+    whole = hidden.partition("whole log: ")[2].removesuffix(" ...")
+    assert pathlib.Path(whole).read_text().splitlines() == [f"line {number}" for number in range(20_000)]

@@ -39,7 +39,8 @@ def pytest_xdist_node_collection_finished(node, ids):
 def pytest_testnodedown(node, error):
     note(node.config, "testnodedown", id=node.gateway.id, error=error and str(error),
          output=getattr(node, "workeroutput", {}).get("answer"),
-         failed=getattr(node, "workeroutput", {}).get("failed"))
+         failed=getattr(node, "workeroutput", {}).get("failed"),
+         status=getattr(node, "workeroutput", {}).get("exitstatus"))
 
 def pytest_runtest_logreport(report):
     if hasattr(report, "node"):
@@ -96,7 +97,7 @@ def test_hooks_are_called_with_nodes_as_pytest_xdist_does(project: Project, work
     down = [each for each in hooks if each["hook"] == "testnodedown"]
     assert [each["error"] for each in down] == [None, None]
     assert {each["output"] for each in down} == {f"LETTER FOR {worker.upper()}" for worker in ids}
-    assert sum(each["failed"] for each in down) == 1
+    assert sorted((each["failed"], each["status"]) for each in down) == [(0, 0), (1, 1)]
 
 
 def test_reports_say_where_they_come_from(project: Project, workers: str) -> None:
