@@ -288,14 +288,13 @@ class _LateDelivery:
 
     def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes) -> None:
         self._session, self._plan, self._header, self._nodes = session, plan, header, nodes
-
-    @functools.cached_property
-    def _delivery(self) -> Audience:
-        from pytest_paragate.report.delivery import Delivery
-
-        return Delivery(self._session, self._plan, self._header, self._nodes)
+        self._delivery: Audience | None = None
 
     def __getattr__(self, name: str) -> Any:
+        if self._delivery is None:
+            from pytest_paragate.report.delivery import Delivery
+
+            self._delivery = Delivery(self._session, self._plan, self._header, self._nodes)
         return getattr(self._delivery, name)
 
 

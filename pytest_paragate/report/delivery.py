@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from pytest_paragate.model import DEFAULT_AGENT, Check
 from pytest_paragate.plan import Plan
@@ -105,7 +106,7 @@ class Delivery:
         """Where reports of setups and teardowns that passed may go unheard; None where somebody listens to them."""
         words = self._config.hook.pytest_report_teststatus.get_hookimpls()
         has_own_words = any(not _belongs_to(each.function, "_pytest.", "pytest_paragate.") for each in words)
-        if has_own_words or type(self._terminal) is not pytest.TerminalReporter:
+        if has_own_words or type(self._terminal) is not TerminalReporter:
             return None
         if self._hook_without("pytest_runtest_logreport", _INDIFFERENT).get_hookimpls():
             return None

@@ -79,6 +79,7 @@ class _Seat:
         self.order: verdicts.Order | None = None
         self.told_s: float | None = None  # when its item was first told to end
         self.has_items = self.has_tests = False
+        self.is_booting = False  # its worker makes its session, and can listen to nothing
         self.stopped_at: float | None = None  # since when its worker has been stopped by a signal
         self.was_stopped = False  # and was killed for that
         self.printed = ""  # by the item that it was killed under
@@ -255,7 +256,7 @@ class Loop:
 
     def _launch(self, seat: _Seat) -> None:
         worker = seat.worker = self._launcher.launch(str(seat.slot))
-        seat.has_items = seat.has_tests = seat.was_stopped = False
+        seat.has_items = seat.has_tests = seat.is_booting = seat.was_stopped = False
         seat.stopped_at = None
         self._by_worker[worker.id] = seat
         self._journals[worker.id] = JournalReader(self._settings.journal_path(worker.id))
@@ -273,6 +274,7 @@ class Loop:
         """From now on the worker needs a session."""
         if not seat.has_items:
             worker.send(messages.node(self._nodes.join(worker.id)))
+            seat.is_booting = not worker.is_copy
         seat.has_items = True
 
     def _send_commands(self, seat: _Seat, worker: WorkerHandle, indices: Sequence[int]) -> None:
@@ -314,6 +316,8 @@ class Loop:
             if worker is not None:
                 worker.send({"do": "basetemp", "path": self._settings.basetemp(worker_id)})
         elif say == "ready":
+            if worker_id in self._by_worker:
+                self._by_worker[worker_id].is_booting = False
             self._nodes.ready(worker_id, messages.unpacked(message["info"]))
         elif say == "bye":
             if not message.get("why"):  # else its session has failed, and the end of the worker says how
@@ -620,6 +624,9 @@ class Loop:
             return
         seat.order = order
         seat.told_s = self._now_s() if seat.told_s is None else seat.told_s
+        if seat.is_booting and seat.current is None:
+            seat.worker.kill()  # nothing has begun that could be ended
+            return
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
         if index is not None:
             seat.worker.send(messages.stop(index, kill=kill, ends_run=self._is_stopped))

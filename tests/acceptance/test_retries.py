@@ -227,3 +227,29 @@ def test_advisory_failures_are_told_in_the_one_line_that_counts(project: Project
     assert run.status == 0
     assert "gate passed with 1 advisory failure" in run.text
     assert "1 advisory" in run.lines[-1]
+
+
+BOOTS_FOREVER = """
+import pathlib, time
+import pytest_paragate as gate
+
+BOOTING = pathlib.Path(__file__).with_name("booting")
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        BOOTING.touch()
+        time.sleep(300)
+
+fails = gate.command("until test -e booting; do sleep 0.05; done; exit 1", shell=True, agent="debugger")
+
+@gate.check(grace="1h")
+def function(): pass
+"""
+
+
+def test_fail_fast_waits_for_no_worker_that_has_begun_nothing(project: Project) -> None:
+    run = project.write({"conftest.py": BOOTS_FOREVER}).run("-x", "--paragate-workers=popen")
+    assert run.outcomes() == {"fails": "failed", "function": "cancelled"}
+    assert run.check("function")["start_s"] is None
+    assert run.check("function")["reason"] == "stopped after 1 failure"
+    assert project.processes() == {}
