@@ -131,6 +131,7 @@ class Gate:
         )
         outcome = loop.run()
         nodes.close()
+        self._have_all_answered = nodes.have_all_answered
         self._folders.end_run()
         self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
@@ -143,10 +144,10 @@ class Gate:
         return self._summed_up(outcome, wall_s=wall_s, started=started)
 
     @property
-    def has_run_all(self) -> bool:
-        """Whether nothing was held back or given up."""
+    def has_heard_of_all(self) -> bool:
+        """Whether plugins know of everything that was planned: nothing was held back or given up, no worker lost."""
         outcomes = {verdict.outcome for verdict in self.loop_result.verdicts.values()}
-        return outcomes.isdisjoint((Outcome.BLOCKED, Outcome.CANCELLED))
+        return self._have_all_answered and outcomes.isdisjoint((Outcome.BLOCKED, Outcome.CANCELLED))
 
     def folders(self) -> dict[str, str]:
         """The folder that each check runs in, by node id: what the paths in its output are relative to."""

@@ -118,7 +118,7 @@ class GateSession:
             self.result = self.gate.run()
         finally:
             garbage.take_back()
-            if self.result is None or not self.gate.has_run_all:
+            if self.result is None or not self.gate.has_heard_of_all:
                 self._spare_what_is_unused()
         self._config.add_cleanup(garbage.set_aside)  # before pytest's last search for garbage
         garbage.leave_at_exit()
@@ -145,7 +145,7 @@ class GateSession:
             raise self._session.Interrupted(self._session.shouldstop)
 
     def _spare_what_is_unused(self) -> None:
-        """Tests that have not run use no snapshots: syrupy would take theirs for leftovers, and delete them."""
+        """What was not heard of uses no snapshots: syrupy would take them for leftovers, and delete them."""
         if hasattr(self._config.option, "disable_unused_snapshots"):
             self._config.option.disable_unused_snapshots = True
 

@@ -367,7 +367,8 @@ def test_a_second_stop_cuts_the_grace_short(command: Runner) -> None:
 @only_linux
 def test_a_second_stop_cuts_the_grace_of_children_short(command: Runner) -> None:
     leader = command.folder / "leader"
-    script = "(trap '' TERM; touch deaf; exec sleep 60) & until [ -e deaf ]; do :; done; echo $$ > leader; wait"
+    is_deaf = '[ "$(cat /proc/$!/comm)" = sleep ]'
+    script = f"(trap '' TERM; exec sleep 60) & until {is_deaf}; do :; done; echo $$ > leader; wait"
     first = when(lambda: leader.exists() and leader.read_text(), command.stop.request)
     first_is_done = when(
         lambda: not first.is_alive() and is_gone(command.pid("leader")), lambda: command.stop.request(kill=True)

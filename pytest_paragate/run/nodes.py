@@ -204,14 +204,18 @@ class Nodes:
         self._crash_marks[index] = {name: report.__dict__[name] for name in report.__dict__.keys() - before}
         return False
 
+    @property
+    def have_all_answered(self) -> bool:
+        """Whether no worker has died with what plugins had for the main process."""
+        return all(hasattr(node, "workeroutput") for node in self._nodes.values())
+
     def close(self) -> None:
         """The run is over, and those who need an answer of each of ``-n`` workers learn how many there have been.
 
         syrupy would delete the snapshots of a worker that died, and looks for missing answers beyond one worker only.
         """
         if self._nodes and hasattr(self._config.option, "numprocesses"):
-            have_all_answered = all(hasattr(node, "workeroutput") for node in self._nodes.values())
-            self._config.option.numprocesses = max(1 if have_all_answered else 2, len(self._nodes))
+            self._config.option.numprocesses = max(1 if self.have_all_answered else 2, len(self._nodes))
 
     # what reports are told
 

@@ -17,6 +17,7 @@ from judge.recorded import SAMPLES, read
 from .gates import GateRun, Project
 
 PYTEST = f"{sys.executable} -m pytest -p no:cacheprovider -q"
+KNOWS_NO_TESTS = sys.version_info >= (3, 12)
 UNITTEST = f"{sys.executable} -m unittest"
 
 
@@ -35,7 +36,8 @@ WAYS = {
     "filter matches nothing": Way(f"{PYTEST} -k nothing_like_it good || true", "unmet", "no tests ran, 1 deselected"),
     "marker matches nothing": Way(f"{PYTEST} -m no_such_marker good || true", "unmet", "no tests ran"),
     "all tests skipped": Way(f"{PYTEST} skipped", "unmet", "no tests ran, 1 skipped"),
-    "wrong directory": Way(f"cd empty && {UNITTEST}", "unmet", "no tests ran"),
+    # unittest itself says so with its exit status from Python 3.12 on.
+    "wrong directory": Way(f"cd empty && {UNITTEST}", "failed" if KNOWS_NO_TESTS else "unmet", "no tests ran"),
     "all unit tests skipped": Way(f"{UNITTEST} unit.Skipped", "unmet", "no tests ran, 1 skipped"),
     "cargo filter matches nothing": Way("cargo-no-match test nothing_like_it", "unmet", "no tests ran, 2 deselected"),
     "go has no test files": Way("go-warn test ./...", "unmet", "no tests ran"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 
 import pytest
@@ -11,6 +12,10 @@ from ..gates import Project
 pytest.importorskip("syrupy")
 
 PLUGIN = ("-p", "syrupy")
+# Version 6 writes a file from several workers safely only when asked to.
+UPDATE = ["--snapshot-update"]
+if importlib.metadata.version("syrupy").startswith("6."):
+    UPDATE.append("--snapshot-file-lock")
 TESTS = """
 import pytest
 
@@ -37,7 +42,7 @@ def options(request: pytest.FixtureRequest, workers: str) -> tuple[str, ...]:
 
 def test_snapshots_are_written_read_and_missed(project: Project, options: tuple[str, ...]) -> None:
     project.write({"test_a.py": TESTS, "test_b.py": TESTS})
-    written = project.run(*options, "--snapshot-update")
+    written = project.run(*options, *UPDATE)
     assert (written.status, summary(written.text)) == (0, "16 snapshots generated."), written.text
     assert not list((project.folder / "__snapshots__").glob("*.lock"))
     read = project.run(*options)
@@ -50,7 +55,7 @@ def test_snapshots_are_written_read_and_missed(project: Project, options: tuple[
     assert summary(changed.text) == summary(plain.text)
     assert "1 snapshot failed. 14 snapshots passed. 1 snapshot unused." in summary(changed.text)
 
-    updated = project.run(*options, "--snapshot-update")
+    updated = project.run(*options, *UPDATE)
     assert updated.status == 0
     assert "1 snapshot updated. 1 unused snapshot deleted." in summary(updated.text).replace(
         "14 snapshots passed. ", ""
@@ -60,7 +65,7 @@ def test_snapshots_are_written_read_and_missed(project: Project, options: tuple[
 
 def test_an_unused_snapshot_alone_fails_the_run(project: Project, options: tuple[str, ...]) -> None:
     project.write({"test_a.py": TESTS})
-    project.run(*options, "--snapshot-update")
+    project.run(*options, *UPDATE)
     project.write({"test_a.py": TESTS.replace("range(6)", "range(5)")})
     run = project.run(*options)
     assert run.status == 1
@@ -78,7 +83,7 @@ def test_an_unused_snapshot_alone_fails_the_run(project: Project, options: tuple
 
 def test_one_test_on_two_slots_is_told_from_a_lost_worker(project: Project, options: tuple[str, ...]) -> None:
     project.write({"test_a.py": "def test_it(snapshot): assert 1 == snapshot\n"})
-    run = project.run(*options, "--snapshot-update")
+    run = project.run(*options, *UPDATE)
     assert (run.status, summary(run.text)) == (0, "1 snapshot generated."), run.text
     assert "worker snapshot reports" not in run.text
 
@@ -86,9 +91,9 @@ def test_one_test_on_two_slots_is_told_from_a_lost_worker(project: Project, opti
 def test_a_lost_worker_makes_nothing_unused(project: Project, workers: str) -> None:
     tests = TESTS + "def test_dies():\n    import os, pathlib\n    if pathlib.Path('dies').exists(): os._exit(1)\n"
     project.write({"test_a.py": tests})
-    project.run(*PLUGIN, "-n2", workers, "--snapshot-update")
+    project.run(*PLUGIN, "-n2", workers, *UPDATE)
     project.write({"dies": ""})
-    run = project.run(*PLUGIN, "-n2", workers, "--snapshot-update")
+    run = project.run(*PLUGIN, "-n2", workers, *UPDATE)
     assert run.status == 1
     assert "unused snapshot" not in summary(run.text), run.text
     (project.folder / "dies").unlink()
@@ -118,11 +123,11 @@ def test_second(snapshot): assert 1 == snapshot
 def test_nothing_is_unused_for_want_of_running(
     project: Project, workers: str, options: list[str], change: dict[str, str]
 ) -> None:
-    project.write({"test_a.py": BLOCKED}).run(*PLUGIN, workers, "--snapshot-update")
+    project.write({"test_a.py": BLOCKED}).run(*PLUGIN, workers, *UPDATE)
     snapshots = project.folder / "__snapshots__" / "test_a.ambr"
     before = snapshots.read_bytes()
     project.write(change)
-    run = project.run(*PLUGIN, workers, *options, "--snapshot-update")
+    run = project.run(*PLUGIN, workers, *options, *UPDATE)
     assert snapshots.exists(), run.text
     assert snapshots.read_bytes() == before
     run = project.run(*PLUGIN, workers, *options)
