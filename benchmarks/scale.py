@@ -39,6 +39,7 @@ class Worker:
 
     def send(self, message):
         if message["do"] == "exit":
+            self._launcher.inbox.put(Said(worker=self.id, message={{"say": "bye", "output": {{}}}}))
             self._launcher.inbox.put(Ended(worker=self.id, status=0))
             return
         if message["do"] != "items":
@@ -54,7 +55,7 @@ class Worker:
 
 class Launcher:
     def __init__(self, zygote, inbox, basics, numbers):
-        zygote.close()
+        zygote.end()
         self.inbox, self._basics, self._count = inbox, basics, 0
 
     def launch(self, slot):
