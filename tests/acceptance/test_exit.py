@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from .gates import Project
 
 HOLDS_A_FILE = """
@@ -69,3 +71,21 @@ def test_a_plugin_finds_all_objects_in_its_summary(project: Project, workers: st
     project.write({"conftest.py": LOOKS_THROUGH_MEMORY, "test_it.py": "def test_it(): pass\n"})
     run = project.run(workers)
     assert "found: True" in run.text
+
+
+USUAL = """
+import gc, subprocess, sys
+
+def test_threshold():
+    usual = subprocess.check_output([sys.executable, "-c", "import gc; print(gc.get_threshold())"], text=True)
+    assert str(gc.get_threshold()) == usual.strip()
+"""
+OWN = "import gc\ngc.set_threshold(321, 5, 5)\ndef test_threshold(): assert gc.get_threshold() == (321, 5, 5)\n"
+
+
+@pytest.mark.parametrize("test", [USUAL, OWN], ids=["usual", "own"])
+def test_garbage_is_collected_in_workers_as_often_as_without_the_gate(
+    project: Project, workers: str, test: str
+) -> None:
+    run = project.write({"test_it.py": test}).run(workers)
+    assert run.status == 0, run.text
