@@ -12,7 +12,7 @@ import pytest
 import pytest_paragate as gate
 
 HERE = pathlib.Path(__file__).parent
-READY = ["command-ready", "daemon-ready", "function-ready"]
+READY = ["command-ready", "daemon-ready", "function-ready", "test-ready"]
 
 command = gate.command("touch command-ready; sleep 601", shell=True, agent="a")
 daemon = gate.command("setsid sleep 602 & touch daemon-ready; sleep 603", shell=True, agent="b")
@@ -35,12 +35,17 @@ def kills():
     time.sleep(300)
 """
 TESTS = """
-import time
+import pathlib, time
 import pytest
 @pytest.mark.parametrize("number", range(50))
 def test_each(number):
     if number == 3:
+        pathlib.Path(__file__).with_name("test-ready").touch()
         time.sleep(300)
+"""
+TESTS_ELSEWHERE = """
+import pathlib
+def test_there(): pathlib.Path(__file__).with_name("test-ready").touch()
 """
 INI = "[tool.pytest.ini_options]\nparagate_agents = ['a', 'b', 'c', 'd', 'e']\n"
 
@@ -51,7 +56,7 @@ def test_a_killed_fork_server(project: Project, extra: list[str]) -> None:
     if not extra:
         project.write({"test_each.py": TESTS})
     else:
-        project.write({"test_each.py": "def test_there(): pass\n"})
+        project.write({"test_each.py": TESTS_ELSEWHERE})
     run = project.run("--paragate-workers=fork", "--tb=short", *extra)
     why = "the fork server was killed by SIGKILL"
     assert run.outcomes() == {
