@@ -101,8 +101,12 @@ def judged(
 ) -> Judged:
     """How a check that ran ``command`` with this output ends."""
     argv = [command] if shell else shlex.split(command)
-    facts = run.judge(argv, output, shell=shell, parse=parse)
-    ended = of_command(returncode=output.returncode, timed_out=False, stop_reason=None, timeout_s=None)
+    return settled(run.judge(argv, output, shell=shell, parse=parse), output.returncode, expect)
+
+
+def settled(facts: Facts | None, returncode: int, expect: tuple[str, ...] = ()) -> Judged:
+    """How a check ends of whose output these facts were read."""
+    ended = of_command(returncode=returncode, timed_out=False, stop_reason=None, timeout_s=None)
     parts = [settle.Part(facts)] if facts is not None else []
     ended, facts = settle.settle(ended, parts, expect, {})
     return Judged(facts, ended.outcome, ended.summary)

@@ -20,7 +20,7 @@ from pytest_paragate.judge.facts import to_data
 from pytest_paragate.judge.output import Stream
 from pytest_paragate.verdict import Outcome
 
-from .recorded import SAMPLES, judged, output_of, read, samples
+from .recorded import SAMPLES, Sample, judged, output_of, read, samples, settled
 
 JUDGES = sorted({names.split_parse(name)[0] for name in names.names()} - {"none", "regex"})
 INPUTS = int(os.environ.get("PARAGATE_FUZZ", "60"))  # per judge; .ci/nightly sets 10000
@@ -165,33 +165,55 @@ PIECES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("judge", JUDGES)
-@settings(
+FUZZED = settings(
     max_examples=INPUTS, deadline=None, derandomize=INPUTS < 1000,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
-@given(data=st.data())
-def test_any_output_is_judged_without_an_exception(judge: str, data: st.DataObject, tmp_path: Path) -> None:
-    paths = samples(judge)
-    sample = read(data.draw(st.sampled_from(paths)))
-    cuts = st.lists(
-        st.tuples(st.integers(0, 100_000), st.integers(0, 40), st.sampled_from(PIECES) | st.binary(max_size=20)),
-        max_size=6,
-    )
-    streams = [mutated(stream, data.draw(cuts)) for stream in (sample.stdout, sample.stderr, sample.report or b"")]
+CUTS = st.lists(
+    st.tuples(st.integers(0, 100_000), st.integers(0, 40), st.sampled_from(PIECES) | st.binary(max_size=20)),
+    max_size=6,
+)
+
+
+def is_judged(sample: Sample, data: st.DataObject, folder: Path, parse: str | None) -> None:
+    """Whatever has become of the sample, it is judged in bounded time, without an exception or an unearned pass."""
+    streams = [mutated(stream, data.draw(CUTS)) for stream in (sample.stdout, sample.stderr, sample.report or b"")]
     if data.draw(st.booleans()):
         streams[0], streams[1] = streams[1], streams[0]
     returncode = data.draw(st.sampled_from([0, 1, -11]))
     report = (sample.report_file, streams[2]) if sample.report is not None else None
-    output = output_of(tmp_path, streams[0], streams[1], returncode=returncode, report=report)
+    output = output_of(folder, streams[0], streams[1], returncode=returncode, report=report)
     started = time.process_time()
-    facts = run.judge(sample.command.split(), output, parse=sample.parse)
+    facts = run.judge(sample.command.split(), output, parse=parse)
     assert time.process_time() - started < BOUND_S
     if facts is not None:
         assert not (facts.unread or "").startswith("the judge"), facts.unread
         to_data(facts)
-    found = judged(tmp_path, sample.command, output, parse=sample.parse)
-    assert returncode == 0 or found.outcome is not Outcome.PASSED
+    assert returncode == 0 or settled(facts, returncode).outcome is not Outcome.PASSED
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@FUZZED
+@given(data=st.data())
+def test_any_output_is_judged_without_an_exception(judge: str, data: st.DataObject, tmp_path: Path) -> None:
+    sample = read(data.draw(st.sampled_from(samples(judge))))
+    is_judged(sample, data, tmp_path, sample.parse)
+
+
+PATTERNS = [
+    r"(?P<passed>\d+) (passed|of (?P<total>\d+))", r"(?P<failed>-?\w+) failed", r"(?P<seconds>[\d.]+) ?s\b",
+    r"^(?P<file>[^:\s]+):(?P<line>\d+):(?P<column>\d+)?:?\s*(?P<severity>\w+)?:?\s*(?P<message>.*)$",
+    r"(?P<message>.*)(?P<severity>error|warning)", r"(?P<name>\S+)\s+(?P<time>[\d.e+]+)",
+    r"(?P<name>.*)", r"(?P<total>)",
+    r"(?P<rule>[A-Z]+\d+)(?P<file>x)?", r"(?P<errors>\d*)(?P<coverage>\d+%)?", r"(?P<a>(x+)+y)|(?P<passed>.)",
+]  # fmt: skip
+
+
+@FUZZED
+@given(data=st.data())
+def test_any_output_is_judged_by_a_pattern_without_an_exception(data: st.DataObject, tmp_path: Path) -> None:
+    sample = read(data.draw(st.sampled_from(samples())))
+    is_judged(sample, data, tmp_path, f"regex:{data.draw(st.sampled_from(PATTERNS))}")
 
 
 def test_a_regular_expression_that_never_ends_is_ended(tmp_path: Path) -> None:
