@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from pytest_paragate.independence import total_uses, why_apart
 from pytest_paragate.model import BUILTIN_AGENTS, Check, Place
 from pytest_paragate.plan import Plan, make_plan
-from pytest_paragate.speedup import limit, simulate, tune
+from pytest_paragate.speedup import limit, simulate
+from pytest_paragate.tuning import tune
 
 TICKS_PER_S = 10
 

@@ -4,17 +4,19 @@
 - Problems are told together, as one usage error, before anything runs.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from pytest_paragate.declare import declaration_of, relative_place, resolve
 from pytest_paragate.locations import Locations
-from pytest_paragate.model import GROUP_PREFIX, Check, DeclarationError, Group, Place
+from pytest_paragate.model import GROUP_PREFIX, Check, DeclarationError, Group, Place, Value
 from pytest_paragate.nodes import GateFile, PluginChecks, TomlFile
 from pytest_paragate.sources import Declared, Sources
 
@@ -25,7 +27,7 @@ MARK = "paragate"
 _SLACK_S = 5.0
 
 
-class Collected(NamedTuple):
+class Collected(Value):
     """What was selected, with the items in the same order, what else was declared or collected, and groups."""
 
     selected: tuple[Check, ...]

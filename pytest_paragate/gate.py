@@ -16,23 +16,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_paragate import speedup
 from pytest_paragate.collect import COLLECTING, Collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.history import History
+from pytest_paragate.late import Late
 from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
-from pytest_paragate.plan import Plan, make_plan
-from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings
+from pytest_paragate.plan import MIN_TUNED_S, Plan, make_plan
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher
-from pytest_paragate.run.loop import Loop
+from pytest_paragate.run.loop import Loop, LoopSettings
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.nodes import Nodes
 from pytest_paragate.schedule import Schedule
 from pytest_paragate.settings import Settings
-from pytest_paragate.verdict import CheckResult, GateOutcome, GateResult, Outcome, Verdict
 
 if TYPE_CHECKING:
+    from pytest_paragate import speedup, summing
     from pytest_paragate.judge.baseline import Baselines
+    from pytest_paragate.result import GateResult
+    from pytest_paragate.run.audience import Audience
+    from pytest_paragate.verdict import Verdict
+else:
+    speedup = Late("pytest_paragate.speedup")
+    summing = Late("pytest_paragate.summing")
 
 # Beyond this many checks and tests, the header's estimate is the limit instead of a replay, to cost nothing.
 _SIMULATED_CHECKS = 200
@@ -74,7 +79,7 @@ class Gate:
             groups=collected.groups,
             root=str(self.config.rootpath),
         )
-        self.plan: Plan = speedup.tune(plan)
+        self.plan: Plan = _tuned(plan)
         self.problems: list[str] = list(self._history.warnings)
         self._has_lost_baseline = False
 
@@ -136,18 +141,25 @@ class Gate:
         self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
         if self._folders.is_lasting:
-            self._history.record(_durations(self.plan, outcome.verdicts))
+            self._history.record(summing.durations(self.plan, outcome.verdicts))
         self.problems += outcome.problems
         self._keep_baselines(outcome.verdicts)
         self.problems += [warning for warning in self._history.warnings if warning not in self.problems]
         self.loop_result = outcome
-        return self._summed_up(outcome, wall_s=wall_s, started=started)
+        return summing.sum_up(
+            self.plan,
+            outcome,
+            wall_s=wall_s,
+            started_at=started,
+            problems=self.problems,
+            fails_on_flaky=self.settings.fails_on_flaky,
+            has_lost_baseline=self._has_lost_baseline,
+        )
 
     @property
     def has_heard_of_all(self) -> bool:
         """Whether plugins know of everything that was planned: nothing was held back or given up, no worker lost."""
-        outcomes = {verdict.outcome for verdict in self.loop_result.verdicts.values()}
-        return self._have_all_answered and outcomes.isdisjoint((Outcome.BLOCKED, Outcome.CANCELLED))
+        return self._have_all_answered and summing.is_complete(self.loop_result)
 
     def folders(self) -> dict[str, str]:
         """The folder that each check runs in, by node id: what the paths in its output are relative to."""
@@ -167,7 +179,7 @@ class Gate:
     def _keep_baselines(self, verdicts: Mapping[int, Verdict]) -> None:
         """Take the numbers of checks that passed as the new baseline, where that was asked for."""
         if self.settings.accepts_benchmarks:
-            passed = {i: verdict for i, verdict in verdicts.items() if verdict.outcome is Outcome.PASSED}
+            passed = summing.passed(verdicts)
             taken = [self._baselines.accept(self.plan.checks[i].nodeid, each.metrics) for i, each in passed.items()]
             if not any(taken):
                 self.problems.append("--paragate-accept: no check that passed measured anything")
@@ -228,61 +240,6 @@ class Gate:
         )
         return popen if self._forks is None else MixedLauncher(self._forks, popen, gateways or Gateways())
 
-    def _summed_up(self, loop: LoopResult, *, wall_s: float, started: datetime.datetime) -> GateResult:
-        results = tuple(
-            CheckResult(
-                nodeid=check.nodeid,
-                name=check.name,
-                kind=check.kind,
-                agent=check.agent,
-                needs=tuple(self.plan.checks[other].nodeid for other in self.plan.needs[index]),
-                verdict=loop.verdicts[index],
-                is_marked=check.is_marked,
-            )
-            for index, check in enumerate(self.plan.checks)
-            if index in loop.verdicts
-        )
-        missing = tuple(check.nodeid for index, check in enumerate(self.plan.checks) if index not in loop.verdicts)
-        took_s = [
-            loop.verdicts[index].busy_s if index in loop.verdicts else 0.0 for index in range(len(self.plan.checks))
-        ]
-        fails_on_flaky = self.settings.fails_on_flaky and any(result.verdict.flaky for result in results)
-        outcome, exitstatus = _outcome(loop, results, missing, fails_on_flaky=fails_on_flaky)
-        if self._has_lost_baseline and outcome == "passed":
-            outcome, exitstatus = "failed", pytest.ExitCode.TESTS_FAILED
-        return GateResult(
-            outcome=outcome,
-            exitstatus=exitstatus,
-            started_at=started.isoformat(timespec="milliseconds"),
-            wall_s=wall_s,
-            sequential_s=sum(took_s),
-            basis="sum",
-            limit=speedup.limit(self.plan, took_s) if results else None,
-            slots=self.plan.slots,
-            results=results,
-            workers=tuple(loop.workers),
-            missing=missing,
-            problems=tuple(self.problems),
-            groups=loop.groups,
-            fails_on_flaky=fails_on_flaky,
-        )
-
-
-def _outcome(
-    loop: LoopResult, results: Sequence[CheckResult], missing: Sequence[str], *, fails_on_flaky: bool
-) -> tuple[GateOutcome, int]:
-    if loop.signum is not None or loop.ended_session is not None:
-        return "interrupted", pytest.ExitCode.INTERRUPTED
-    if missing:
-        return "error", pytest.ExitCode.INTERNAL_ERROR
-    if not results:
-        return "failed", pytest.ExitCode.NO_TESTS_COLLECTED
-    # Without a failure, a group is unmet when too many of its members were skipped.
-    is_unmet = any(not group.met and not group.is_excused for group in loop.groups)
-    if loop.problems or is_unmet or fails_on_flaky or not all(result.verdict.is_ok for result in results):
-        return "failed", pytest.ExitCode.TESTS_FAILED
-    return "passed", pytest.ExitCode.OK
-
 
 class _LateDelivery:
     """The delivery, imported with the first news: until then nothing stands between a plan and its first start."""
@@ -297,6 +254,14 @@ class _LateDelivery:
 
             self._delivery = Delivery(self._session, self._plan, self._header, self._nodes)
         return getattr(self._delivery, name)
+
+
+def _tuned(plan: Plan) -> Plan:
+    if sum(plan.expected_s) < MIN_TUNED_S:
+        return plan
+    from pytest_paragate.tuning import tune  # most plans are too short to be worth the import
+
+    return tune(plan)
 
 
 def _slots(collected: Collected, settings: Settings) -> dict[str, int]:
@@ -318,31 +283,5 @@ def _refuse_misspelt(agents: Sequence[str]) -> None:
             )
 
 
-def _durations(plan: Plan, verdicts: Mapping[int, Verdict]) -> dict[str, float]:
-    """What history should learn: only from items that ran to their own end."""
-    ran = (Outcome.PASSED, Outcome.FAILED, Outcome.UNMET, Outcome.UNREADABLE)
-    return {
-        plan.checks[index].nodeid: verdict.duration_s
-        for index, verdict in verdicts.items()
-        if verdict.outcome in ran and verdict.start_s is not None
-    }
-
-
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def empty_result(exitstatus: int, *, has_failed: bool) -> GateResult:
-    """The result of a session that ended before its gate could run; ``has_failed`` where that was in collection."""
-    is_interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not has_failed
-    return GateResult(
-        outcome="interrupted" if is_interrupted else "error",
-        exitstatus=exitstatus,
-        started_at=datetime.datetime.now().astimezone().isoformat(timespec="milliseconds"),
-        wall_s=0.0,
-        sequential_s=0.0,
-        basis="sum",
-        limit=None,
-        slots={},
-        results=(),
-    )

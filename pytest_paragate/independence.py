@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from pytest_paragate.model import Check
+from pytest_paragate.model import Check, Value
 
 MAX_GLOBS_PER_DIRECTORY = 200
 """More different globs than this in one directory are taken for the whole directory, which keeps the table small."""
@@ -276,7 +276,7 @@ class Claims(NamedTuple):
 NO_CLAIMS = Claims()
 
 
-class Resource(NamedTuple):
+class Resource(Value):
     """Something of which there is only so much. ``amounts`` are the different amounts that checks use, ascending."""
 
     name: str

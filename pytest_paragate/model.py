@@ -1,19 +1,26 @@
 """The words of the house: what a check is, where it was declared and what may be wrong with it.
 
-Everything here is frozen and made of builtin types, so that any room may keep it and any gateway may carry it. Small
-values that are wanted before the first check can start are named tuples: a frozen dataclass costs half a millisecond of
-every run's start, and there are dozens. Durations are seconds (``_s``), memory is KiB (``_kb``), points in time are
-seconds since the gate started (``at_s``).
+Everything here is frozen and made of builtin types, so that any room may keep it and any gateway may carry it.
+Durations are seconds (``_s``), memory is KiB (``_kb``), points in time are seconds since the gate started (``at_s``).
+
+Dozens of classes of values are wanted before the first check can start. As frozen dataclasses they would cost half a
+millisecond each, as named tuples a tenth of one; a :class:`Value` costs a tenth of that. Named tuples are left where
+there is one for each test, or where values are keys or are taken apart.
 """
 
 import sys
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 if sys.version_info >= (3, 11):
+    from typing import Self as Self
     from typing import assert_never as assert_never
+    from typing import dataclass_transform
 else:
+    from typing_extensions import Self as Self
     from typing_extensions import assert_never as assert_never
+    from typing_extensions import dataclass_transform
 
 Kind = Literal["command", "function", "test"]
 Leaks = Literal["kill", "fail", "allow"]
@@ -25,6 +32,25 @@ DEFAULT_GRACE_S = 5.0
 GROUP_PREFIX = "group:"
 """Before the name of a group where it stands among names of checks."""
 BUILTIN_AGENTS = ("code-reviewer", "test-runner", "feature-implementer", "refactorer", "debugger")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Value(SimpleNamespace):
+    """Base of values that are made of what their class declares, by keyword.
+
+    They are never changed: type checkers see to that.
+    """
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in type(self).__annotations__
+        )
+
+    def replaced(self, **changes: Any) -> Self:
+        """The same with some changes."""
+        return type(self)(**{**vars(self), **changes})
 
 
 class ParagateError(Exception):
@@ -74,7 +100,7 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-class CommandSpec(NamedTuple):
+class CommandSpec(Value):
     """A program to run. ``env`` is laid over the gate's own environment; ``cwd`` is absolute.
 
     With ``shell`` the only element of ``argv`` is the shell's script.
@@ -86,7 +112,7 @@ class CommandSpec(NamedTuple):
     shell: bool = False
 
 
-class Group(NamedTuple):
+class Group(Value):
     """Checks that answer one question together, as declared.
 
     ``wait`` says how many of its members have to pass: ``"all"``, ``"any"``, a number, or a share such as ``"60%"``;

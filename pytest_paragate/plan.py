@@ -8,12 +8,14 @@ order of declaration, is the one reported.
 Everything that a hundred thousand ordinary tests pass through takes linear time and shares its values.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
-from pytest_paragate.model import GROUP_PREFIX, Check, Group, PlanError, nearest
+from pytest_paragate.model import GROUP_PREFIX, Check, Group, PlanError, Value, nearest
 
 if TYPE_CHECKING:
     from pytest_paragate.groups import GroupNames, PlannedGroup
@@ -24,9 +26,11 @@ SHORT_COMMAND_S = 0.02
 """A command that takes longer than this is handed out on its own."""
 LONG_TEST_S = 0.25
 """No test shorter than this is worth a slot's attention on its own."""
+MIN_TUNED_S = 2.0
+"""A plan with less work than this is not worth tuning."""
 
 
-class Conflict(NamedTuple):
+class Conflict(Value):
     """Two checks, by index, that are kept apart although neither waits for the other, and why."""
 
     one: int
@@ -34,14 +38,14 @@ class Conflict(NamedTuple):
     why: str
 
 
-class GiveWay(NamedTuple):
+class GiveWay(Value):
     """An item leaves its slot idle until ``other`` has started, but no longer than ``until_s`` after the beginning."""
 
     other: int
     until_s: float
 
 
-class Plan(NamedTuple):
+class Plan(Value):
     """Everything a schedule needs. Sequences are by item; items are referred to by index.
 
     ``after`` excludes what ``needs`` holds already. ``dependents`` are the items that wait for this one in either way.
@@ -78,7 +82,7 @@ class Plan(NamedTuple):
     resources: tuple[Resource, ...]
     gives_way: Mapping[int, tuple[GiveWay, ...]] = {}
     first_units: Mapping[str, int] = {}  # by numbered resource
-    groups: tuple["PlannedGroup", ...] = ()
+    groups: tuple[PlannedGroup, ...] = ()
     group_of: Mapping[int, int] = {}  # the group of an item that is in one
     group_needs: Mapping[int, tuple[int, ...]] = {}
     group_after: Mapping[int, tuple[int, ...]] = {}
@@ -224,7 +228,7 @@ def make_plan(
 
 
 def _with_members(
-    groups: "Sequence[PlannedGroup]", waits_for: Mapping[int, Sequence[int]], dependents: tuple[tuple[int, ...], ...]
+    groups: Sequence[PlannedGroup], waits_for: Mapping[int, Sequence[int]], dependents: tuple[tuple[int, ...], ...]
 ) -> tuple[Mapping[int, Sequence[int]], tuple[tuple[int, ...], ...]]:
     """What waits for what, and what is behind what, as if who waits for a group waited for all of its members."""
     if not any(group.dependents for group in groups):
@@ -279,7 +283,7 @@ def _names_group(check: Check) -> bool:
     return any(word.startswith(GROUP_PREFIX) for word in (*check.needs, *check.after))
 
 
-def _group_names(checks: Sequence[Check], unselected: Sequence[Check], groups: Sequence[Group]) -> "GroupNames | None":
+def _group_names(checks: Sequence[Check], unselected: Sequence[Check], groups: Sequence[Group]) -> GroupNames | None:
     if not groups and all(check.group is None for check in checks) and not any(map(_names_group, checks)):
         return None
     from pytest_paragate.groups import GroupNames  # few plans have any
@@ -318,7 +322,7 @@ class _Names:
                 found = dict.fromkeys(group for word in named for group in self._groups.resolve(i, word, key))
                 noted[i] = tuple(group for group in found if group not in self.group_needs.get(i, ()))
 
-    def planned_groups(self) -> "tuple[PlannedGroup, ...]":
+    def planned_groups(self) -> tuple[PlannedGroup, ...]:
         """The groups, once all words are resolved."""
         if self._groups is None:
             return ()

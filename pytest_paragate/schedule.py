@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pytest_paragate.independence import Claims
 from pytest_paragate.lanes import Key, Lanes
-from pytest_paragate.model import assert_never
+from pytest_paragate.model import Value, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.pool import Pool
 
@@ -99,13 +99,13 @@ class Slot(NamedTuple):
         return f"{self.agent}/{self.number}"
 
 
-class Begin(NamedTuple):
+class Begin(Value):
     """The workers may have work now."""
 
     at_s: float
 
 
-class Finished(NamedTuple):
+class Finished(Value):
     """A running item has ended. ``passed`` tells whether what needs it may run, ``is_curable`` whether a failure might
     not happen again; then it is tried again as long as it has tries left."""
 
@@ -116,21 +116,21 @@ class Finished(NamedTuple):
     is_curable: bool = False
 
 
-class Rested(NamedTuple):
+class Rested(Value):
     """The pause of an item between two tries is over."""
 
     check: int
     at_s: float
 
 
-class Returned(NamedTuple):
+class Returned(Value):
     """These were started together and did not get to run; they go back to where they came from."""
 
     checks: tuple[int, ...]
     at_s: float
 
 
-class SlotLost(NamedTuple):
+class SlotLost(Value):
     """The slot takes no more work, ever. If it is busy, its items are still to finish or to be returned."""
 
     slot: Slot
@@ -138,7 +138,7 @@ class SlotLost(NamedTuple):
     reason: str | None = None
 
 
-class Stop(NamedTuple):
+class Stop(Value):
     """Nothing starts any more, because of fail-fast or an interruption."""
 
     reason: str
@@ -148,14 +148,14 @@ class Stop(NamedTuple):
 Event: TypeAlias = Begin | Finished | Rested | Returned | SlotLost | Stop
 
 
-class Start(NamedTuple):
+class Start(Value):
     """Run these in this order on this slot: one item, or a run of tests."""
 
     checks: tuple[int, ...]
     slot: Slot
 
 
-class Block(NamedTuple):
+class Block(Value):
     """This one will not run: ``cause``, the root cause, did not pass or was dropped, so that ``group``, if there is
     one on the way to it, could no longer be met."""
 
@@ -164,28 +164,28 @@ class Block(NamedTuple):
     group: int | None = None
 
 
-class Drop(NamedTuple):
+class Drop(Value):
     """This one will not run, for a reason that has nothing to do with it."""
 
     check: int
     reason: str
 
 
-class Retry(NamedTuple):
+class Retry(Value):
     """This one failed and is to be tried again. With a pause, the caller says when it is over: ``Rested``."""
 
     check: int
     tries: int  # how many it has had
 
 
-class Cancel(NamedTuple):
+class Cancel(Value):
     """End this running one. It stays running until it has finished, however that comes."""
 
     check: int
     reason: str
 
 
-class Decided(NamedTuple):
+class Decided(Value):
     """A group is decided."""
 
     decision: "Decision"
@@ -194,7 +194,7 @@ class Decided(NamedTuple):
 Command: TypeAlias = Start | Block | Drop | Retry | Cancel | Decided
 
 
-class Counts(NamedTuple):
+class Counts(Value):
     """How many items are in which state; ``decided`` are done, blocked or cancelled, paused ones wait."""
 
     waiting: int
@@ -207,7 +207,7 @@ class ScheduleError(RuntimeError):
     """An event that cannot have happened: the caller and the machine disagree about what is running."""
 
 
-class _Run(NamedTuple):
+class _Run(Value):
     """What occupies a slot."""
 
     left: set[int]
@@ -458,7 +458,7 @@ class Schedule:
             elif self._states[member] is State.RUNNING and group.rest == "cancel":
                 self._cancelled.add(member)
                 out.append(Cancel(check=member, reason=reason))
-        out.append(Decided(decision))
+        out.append(Decided(decision=decision))
         for other in group.dependents:
             is_vain = not decision.is_met and decision.group in self._plan.group_needs.get(other, ())
             if self._answer(other, is_vain=is_vain):

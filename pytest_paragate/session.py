@@ -23,7 +23,7 @@ from pytest_paragate.run.messages import Message
 from pytest_paragate.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_paragate.verdict import GateResult
+    from pytest_paragate.result import GateResult
 
 # Threads that other plugins leave idle in the main process: they hold nothing that a forked worker could miss.
 _IDLE_THREADS = ("rerunfailures", "paragate")
@@ -196,7 +196,7 @@ def finish(session: pytest.Session, settings: Settings, gate: GateSession | None
     if not is_wanted or settings.plan_only or session.config.option.collectonly:
         return
     if result is None:
-        from pytest_paragate.gate import empty_result
+        from pytest_paragate.summing import empty_result
 
         # An older report must not be taken for this run's.
         result = empty_result(int(session.exitstatus), has_failed=session.testsfailed > 0)

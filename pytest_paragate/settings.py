@@ -6,11 +6,13 @@ on one worker, ``loadgroup`` is what marks ``xdist_group`` mean anyway, and ``no
 nothing. ``each`` would run every test several times, and is refused.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pytest
 
@@ -23,7 +25,7 @@ from pytest_paragate.keys import (
     parse_retries,
     shown,
 )
-from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
+from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, Value, nearest
 from pytest_paragate.options import OTHERS
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ _INI = "setting `{}`"
 _DIGITS = 20  # enough to see that a number is too large, and few enough to read
 
 
-class Settings(NamedTuple):
+class Settings(Value):
     """Everything that the user can set for a run.
 
     ``retries`` is how often checks and tests that say nothing are tried again. ``resources`` is how much there is of
@@ -71,7 +73,7 @@ class Settings(NamedTuple):
     testrunuid: str | None = None
     streams_output: bool = False
     dist: str = "no"
-    gateways: "Gateways | None" = None
+    gateways: Gateways | None = None
 
     @property
     def known_agents(self) -> tuple[str, ...]:
@@ -179,7 +181,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
         raise OptionError("each cannot be used with --paragate, which runs a test once", where="--dist", hint=hint)
 
 
-def _gateways(config: pytest.Config, numprocesses: int | None) -> "Gateways | None":
+def _gateways(config: pytest.Config, numprocesses: int | None) -> Gateways | None:
     # A worker is given the controller's arguments; where it is reached from is not its business.
     if _is_worker(config) or config.getoption("numprocesses", None) == 0:
         return None

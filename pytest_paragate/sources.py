@@ -4,20 +4,22 @@ Each source is read once per run. A conftest.py is never imported here: pytest h
 What is wrong is gathered in order, so that it can be told all at once before anything runs.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_paragate import declare, tables
 from pytest_paragate.declare import Declaration
 from pytest_paragate.keys import Surroundings, ValueRefusedError, check_name
-from pytest_paragate.model import Check, DeclarationError, Group, Place
+from pytest_paragate.model import Check, DeclarationError, Group, Place, Value
 
 if TYPE_CHECKING:
     from pytest_paragate.grouping import GroupDeclaration
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 CHECKS_HOOK = "pytest_paragate_checks"
 
 
-class Declared(NamedTuple):
+class Declared(Value):
     """A check before pytest has made items of it; ``check.name`` is its family. Functions only: ``function``."""
 
     check: Check
@@ -61,7 +63,7 @@ class DeclaringGate:
         """As :func:`pytest_paragate.check`."""
         return declare.declare_function(sys._getframe(1), positional, keys, namespace=self._namespace)
 
-    def group(self, *arguments: object, **keys: object) -> "GroupDeclaration":
+    def group(self, *arguments: object, **keys: object) -> GroupDeclaration:
         """As :func:`pytest_paragate.group`."""
         from pytest_paragate.grouping import declare_group
 
@@ -216,7 +218,7 @@ class Sources:
         source.problems.extend(problems)
         source.checks.append(Declared(check=check, declaration=declaration, function=function))
 
-    def _add_groups(self, source: Source, declarations: "Iterable[GroupDeclaration]") -> None:
+    def _add_groups(self, source: Source, declarations: Iterable[GroupDeclaration]) -> None:
         for declared in declarations:
             from pytest_paragate.grouping import resolve_group
 

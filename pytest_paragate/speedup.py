@@ -3,14 +3,11 @@
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from pytest_paragate.plan import GiveWay, Plan
+from pytest_paragate.plan import Plan
+from pytest_paragate.result import Limit
 from pytest_paragate.schedule import Begin, Cancel, Command, Finished, Schedule, Slot, Start, State
-from pytest_paragate.verdict import Limit
-
-if TYPE_CHECKING:
-    from pytest_paragate.tuning import Search
 
 MAX_NAMED = 5
 """No limit names more items than this."""
@@ -182,109 +179,3 @@ def _named(plan: Plan, members: Sequence[int], durations_s: Sequence[float]) -> 
     if tests:
         parts.append(f"{tests} test{'s' if tests > 1 else ''}")
     return ", ".join(parts)
-
-
-TUNED_SHARE = 0.01
-"""Tuning may take about this share of the makespan that it is to shorten,"""
-MAX_TUNING_S = 0.3
-"""but not more than this,"""
-MIN_TUNED_S = 2.0
-"""and shorter plans are left alone."""
-REPLAY_S = 15e-6
-"""What the replay of one item costs, about, on a slow machine; efforts are counted, never measured."""
-GOOD_ENOUGH = 1.001
-"""Of the limit: nothing shorter is looked for."""
-TOLERANCE = 0.1
-"""How much later than planned the one that is given way to may start, as a share of the makespan."""
-MAX_TUNED_ITEMS = 400
-MAX_CHUNKS = 24
-"""The tests of a pool are taken together into this many items while a plan is being tuned."""
-
-
-def tune(plan: Plan) -> Plan:
-    """The same plan with priorities that make it shorter, where history allows to foresee that.
-
-    A few rules are replayed, then a deterministic local search moves items along the critical chain forward. The effort
-    is bounded by a number of replays that depends on the plan alone.
-    """
-    if sum(plan.expected_s) < MIN_TUNED_S or plan.is_pooled.count(False) > MAX_TUNED_ITEMS:
-        return plan
-    small, kept = _condensed(plan)
-    known = sum(plan.is_known[i] for i in kept)
-    if len(kept) > MAX_TUNED_ITEMS or 2 * known < len(kept):
-        return plan
-    before = simulate(small)
-    good_enough_s = limit(small).wall_s * GOOD_ENOUGH
-    if before.makespan_s < max(MIN_TUNED_S, good_enough_s):
-        return plan
-    # Most plans never get here, and every run would pay for the import.
-    from pytest_paragate.tuning import Search
-
-    search = Search(small, before, simulate, good_enough_s=good_enough_s)
-    effort_s = min(MAX_TUNING_S, TUNED_SHARE * before.makespan_s)
-    search.run(int(effort_s / (REPLAY_S * (len(kept) + 8))))
-    if search.best is before:
-        return plan
-    tuned = _applied(plan, search, kept)
-    # Runs of tests are cut differently in the whole plan.
-    is_comparable = len(plan.checks) > len(kept) and 2 * len(plan.checks) * REPLAY_S < effort_s
-    return plan if is_comparable and simulate(tuned).makespan_s > simulate(plan).makespan_s else tuned
-
-
-def _applied(plan: Plan, search: "Search", kept: Sequence[int]) -> Plan:
-    """The plan with what the search found for its condensed form."""
-    priority = list(plan.priority)
-    for i, original in enumerate(kept):
-        priority[original] = search.best_order.priority[i]
-    start_of = {check: start_s for check, _, start_s, _ in search.best.starts}
-    ways: dict[int, list[GiveWay]] = defaultdict(list)
-    for one, other in sorted(search.best_order.ways):
-        until_s = start_of[other] + TOLERANCE * search.best.makespan_s
-        ways[kept[one]].append(GiveWay(other=kept[other], until_s=until_s))
-    return plan._replace(priority=tuple(priority), gives_way={one: tuple(found) for one, found in ways.items()})
-
-
-def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
-    """A plan in which neighbours in a pool are one item, and the original of each of its items."""
-    kept: list[int] = []
-    seconds = list(plan.expected_s)
-    pools: dict[str, list[int]] = defaultdict(list)
-    for i, is_pooled in enumerate(plan.is_pooled):
-        if is_pooled:
-            pools[plan.checks[i].agent].append(i)
-        else:
-            kept.append(i)
-    for pool in pools.values():
-        size = -(-len(pool) // MAX_CHUNKS)
-        for start in range(0, len(pool), size):
-            kept.append(pool[start])
-            seconds[pool[start]] = sum(plan.expected_s[i] for i in pool[start : start + size])
-    kept.sort()
-    number = {original: i for i, original in enumerate(kept)}
-
-    def edges(of: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
-        return tuple(tuple(number[other] for other in of[i]) for i in kept)
-
-    small = plan._replace(
-        checks=tuple(plan.checks[i] for i in kept),
-        needs=edges(plan.needs),
-        after=edges(plan.after),
-        dependents=edges(plan.dependents),
-        order=tuple(number[i] for i in plan.order),
-        expected_s=tuple(seconds[i] for i in kept),
-        is_known=tuple(plan.is_known[i] for i in kept),
-        remaining_s=tuple(plan.remaining_s[i] for i in kept),
-        priority=tuple(plan.priority[i] for i in kept),
-        is_pooled=tuple(plan.is_pooled[i] for i in kept),
-        claims=tuple(plan.claims[i] for i in kept),
-        groups=tuple(
-            group._replace(
-                members=tuple(number[i] for i in group.members), dependents=tuple(number[i] for i in group.dependents)
-            )
-            for group in plan.groups
-        ),
-        group_of={number[i]: group for i, group in plan.group_of.items()},
-        group_needs={number[i]: groups for i, groups in plan.group_needs.items()},
-        group_after={number[i]: groups for i, groups in plan.group_after.items()},
-    )
-    return small, kept

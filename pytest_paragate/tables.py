@@ -3,14 +3,16 @@
 Problems carry the table's name; the line is found by searching the text, since TOML readers do not tell it.
 """
 
+from __future__ import annotations
+
 import re
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pytest_paragate.declare import Declaration
 from pytest_paragate.keys import ValueRefusedError, shown
-from pytest_paragate.model import Place, nearest
+from pytest_paragate.model import Place, Value, nearest
 
 if TYPE_CHECKING:
     from pytest_paragate.grouping import GroupDeclaration
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 _SETTINGS = ("agents", "baseline", "cpus", "resources", "slots", "timeout", "workers")
 
 
-class Table(NamedTuple):
+class Table(Value):
     """What was found: checks by name, groups, and problems that belong to neither."""
 
     declarations: tuple[tuple[str, Declaration], ...] = ()
-    groups: tuple["GroupDeclaration", ...] = ()
+    groups: tuple[GroupDeclaration, ...] = ()
     problems: tuple[tuple[Place, ValueRefusedError], ...] = ()
 
 
@@ -84,7 +86,7 @@ class _Reader:
                         self._read_check(name, table)
                     else:
                         self._read_group(name, table)
-        return Table(tuple(self._declarations), tuple(self._groups), tuple(self._problems))
+        return Table(declarations=tuple(self._declarations), groups=tuple(self._groups), problems=tuple(self._problems))
 
     def _refuse_key(self, key: str) -> None:
         if key.removeprefix("paragate_") in _SETTINGS:

@@ -7,14 +7,111 @@ that one could not have been ready in time, a slot is kept for it. The effort is
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pytest_paragate.plan import GiveWay, Plan
+from pytest_paragate.plan import MIN_TUNED_S, GiveWay, Plan
+from pytest_paragate.speedup import Simulated, limit, simulate
 
-if TYPE_CHECKING:
-    from pytest_paragate.speedup import Simulated
+TUNED_SHARE = 0.01
+"""Tuning may take about this share of the makespan that it is to shorten,"""
+MAX_TUNING_S = 0.3
+"""but not more than this."""
+REPLAY_S = 15e-6
+"""What the replay of one item costs, about, on a slow machine; efforts are counted, never measured."""
+GOOD_ENOUGH = 1.001
+"""Of the limit: nothing shorter is looked for."""
+TOLERANCE = 0.1
+"""How much later than planned the one that is given way to may start, as a share of the makespan."""
+MAX_TUNED_ITEMS = 400
+MAX_CHUNKS = 24
+"""The tests of a pool are taken together into this many items while a plan is being tuned."""
+
+
+def tune(plan: Plan) -> Plan:
+    """The same plan with priorities that make it shorter, where history allows to foresee that.
+
+    A few rules are replayed, then a deterministic local search moves items along the critical chain forward. The effort
+    is bounded by a number of replays that depends on the plan alone.
+    """
+    if sum(plan.expected_s) < MIN_TUNED_S or plan.is_pooled.count(False) > MAX_TUNED_ITEMS:
+        return plan
+    small, kept = _condensed(plan)
+    known = sum(plan.is_known[i] for i in kept)
+    if len(kept) > MAX_TUNED_ITEMS or 2 * known < len(kept):
+        return plan
+    before = simulate(small)
+    good_enough_s = limit(small).wall_s * GOOD_ENOUGH
+    if before.makespan_s < max(MIN_TUNED_S, good_enough_s):
+        return plan
+    search = Search(small, before, good_enough_s=good_enough_s)
+    effort_s = min(MAX_TUNING_S, TUNED_SHARE * before.makespan_s)
+    search.run(int(effort_s / (REPLAY_S * (len(kept) + 8))))
+    if search.best is before:
+        return plan
+    tuned = _applied(plan, search, kept)
+    # Runs of tests are cut differently in the whole plan.
+    is_comparable = len(plan.checks) > len(kept) and 2 * len(plan.checks) * REPLAY_S < effort_s
+    return plan if is_comparable and simulate(tuned).makespan_s > simulate(plan).makespan_s else tuned
+
+
+def _applied(plan: Plan, search: "Search", kept: Sequence[int]) -> Plan:
+    """The plan with what the search found for its condensed form."""
+    priority = list(plan.priority)
+    for i, original in enumerate(kept):
+        priority[original] = search.best_order.priority[i]
+    start_of = {check: start_s for check, _, start_s, _ in search.best.starts}
+    ways: dict[int, list[GiveWay]] = defaultdict(list)
+    for one, other in sorted(search.best_order.ways):
+        until_s = start_of[other] + TOLERANCE * search.best.makespan_s
+        ways[kept[one]].append(GiveWay(other=kept[other], until_s=until_s))
+    return plan.replaced(priority=tuple(priority), gives_way={one: tuple(found) for one, found in ways.items()})
+
+
+def _condensed(plan: Plan) -> tuple[Plan, list[int]]:
+    """A plan in which neighbours in a pool are one item, and the original of each of its items."""
+    kept: list[int] = []
+    seconds = list(plan.expected_s)
+    pools: dict[str, list[int]] = defaultdict(list)
+    for i, is_pooled in enumerate(plan.is_pooled):
+        if is_pooled:
+            pools[plan.checks[i].agent].append(i)
+        else:
+            kept.append(i)
+    for pool in pools.values():
+        size = -(-len(pool) // MAX_CHUNKS)
+        for start in range(0, len(pool), size):
+            kept.append(pool[start])
+            seconds[pool[start]] = sum(plan.expected_s[i] for i in pool[start : start + size])
+    kept.sort()
+    number = {original: i for i, original in enumerate(kept)}
+
+    def edges(of: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(number[other] for other in of[i]) for i in kept)
+
+    small = plan.replaced(
+        checks=tuple(plan.checks[i] for i in kept),
+        needs=edges(plan.needs),
+        after=edges(plan.after),
+        dependents=edges(plan.dependents),
+        order=tuple(number[i] for i in plan.order),
+        expected_s=tuple(seconds[i] for i in kept),
+        is_known=tuple(plan.is_known[i] for i in kept),
+        remaining_s=tuple(plan.remaining_s[i] for i in kept),
+        priority=tuple(plan.priority[i] for i in kept),
+        is_pooled=tuple(plan.is_pooled[i] for i in kept),
+        claims=tuple(plan.claims[i] for i in kept),
+        groups=tuple(
+            group._replace(
+                members=tuple(number[i] for i in group.members), dependents=tuple(number[i] for i in group.dependents)
+            )
+            for group in plan.groups
+        ),
+        group_of={number[i]: group for i, group in plan.group_of.items()},
+        group_needs={number[i]: groups for i, groups in plan.group_needs.items()},
+        group_after={number[i]: groups for i, groups in plan.group_after.items()},
+    )
+    return small, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +125,11 @@ class Order:
 class Search:
     """One search. ``best`` is the shortest replay so far and ``best_order`` what led to it.
 
-    ``before`` is the plan's own replay and ``simulate`` replays any plan; nothing shorter than ``good_enough_s`` is
-    looked for.
+    ``before`` is the plan's own replay; nothing shorter than ``good_enough_s`` is looked for.
     """
 
-    def __init__(
-        self, plan: Plan, before: "Simulated", simulate: "Callable[[Plan], Simulated]", *, good_enough_s: float
-    ) -> None:
-        self.plan, self._simulate, self._good_enough_s = plan, simulate, good_enough_s
+    def __init__(self, plan: Plan, before: Simulated, *, good_enough_s: float) -> None:
+        self.plan, self._good_enough_s = plan, good_enough_s
         self.best_order = Order(plan.priority)
         self.best = before
         self._replays = 0
@@ -58,13 +152,13 @@ class Search:
         self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
         return (self._state >> 33) % below
 
-    def _replay(self, order: Order) -> "Simulated":
+    def _replay(self, order: Order) -> Simulated:
         self._replays -= 1
         ways: dict[int, list[GiveWay]] = defaultdict(list)
         for one, other in order.ways:
             ways[one].append(GiveWay(other=other, until_s=math.inf))
-        run = self._simulate(
-            self.plan._replace(
+        run = simulate(
+            self.plan.replaced(
                 priority=order.priority,
                 gives_way={one: tuple(others) for one, others in ways.items()},
             )
@@ -82,7 +176,7 @@ class Search:
         if self._exclusive and not self._is_over:
             self._replay(Order(plan.remaining_s))
             self._replay(self._drained_early(self.best, Order(plan.remaining_s), is_random=False))
-        reverse = plan._replace(
+        reverse = plan.replaced(
             needs=plan.dependents,
             after=((),) * len(plan.checks),
             dependents=tuple((*needs, *after) for needs, after in zip(plan.needs, plan.after, strict=True)),
@@ -92,11 +186,11 @@ class Search:
         for _ in range(4):
             if self._is_over:
                 return
-            backward = self._simulate(reverse._replace(priority=self._ends(run)))
+            backward = simulate(reverse.replaced(priority=self._ends(run)))
             self._replays -= 1
             run = self._replay(Order(self._ends(backward)))
 
-    def _ends(self, run: "Simulated") -> tuple[float, ...]:
+    def _ends(self, run: Simulated) -> tuple[float, ...]:
         ends = [0.0] * len(self.plan.checks)
         for check, _, _, end_s in run.starts:
             ends[check] = end_s
@@ -113,7 +207,7 @@ class Search:
             elif not self._random(50):
                 run, order = self.best, self.best_order
 
-    def _changed(self, run: "Simulated", order: Order) -> Order:
+    def _changed(self, run: Simulated, order: Order) -> Order:
         if self._exclusive and not self._random(8):
             return self._drained_early(run, order, is_random=True)
         pair = self._critical_pair(run) if self._random(4) else None
@@ -132,7 +226,7 @@ class Search:
             return self._promoted(run, order, late, early)
         return Order(order.priority, order.ways | {(early, late)})
 
-    def _drained_early(self, run: "Simulated", order: Order, *, is_random: bool) -> Order:
+    def _drained_early(self, run: Simulated, order: Order, *, is_random: bool) -> Order:
         """Let exclusive items go at some time: what would still be running then gives way to them.
 
         Single steps do not lead there, as a drain pays off only once everything long has given way.
@@ -168,7 +262,7 @@ class Search:
                     left.append(before)
         return False
 
-    def _promoted(self, run: "Simulated", order: Order, check: int, before: int) -> Order:
+    def _promoted(self, run: Simulated, order: Order, check: int, before: int) -> Order:
         ranking = sorted(range(len(order.priority)), key=lambda i: (-order.priority[i], i))
         ranking.remove(check)
         ranking.insert(ranking.index(before) if before != check else 0, check)
@@ -180,7 +274,7 @@ class Search:
             priority[ranking.pop()] = 0.0
         return Order(tuple(priority), order.ways)
 
-    def _critical_pair(self, run: "Simulated") -> tuple[int, int] | None:
+    def _critical_pair(self, run: Simulated) -> tuple[int, int] | None:
         """An item of a critical chain and one that it had to wait for although it does not need it."""
         ending: dict[float, list[int]] = defaultdict(list)
         start_of: dict[int, float] = {}

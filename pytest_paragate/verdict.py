@@ -1,20 +1,14 @@
-"""What is said about a check, a slot and the whole gate once it is known.
+"""What is said about a check once it is known.
 
 One verdict per planned item, from a closed set of outcomes; a new outcome is a type error until every report knows it.
 """
 
 import enum
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-from pytest_paragate.model import Kind, Rest
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric
-
-Bound = Literal["critical-path", "agent", "resource", "exclusive", "cpus"]
-SpeedupBasis = Literal["sum", "history", "calibrated"]
-GateOutcome = Literal["passed", "failed", "interrupted", "error"]
 
 
 class Outcome(str, enum.Enum):
@@ -35,9 +29,19 @@ class Outcome(str, enum.Enum):
         return self.value
 
     @property
+    def is_good(self) -> bool:
+        """Whether what needs it may run."""
+        return self in (Outcome.PASSED, Outcome.SKIPPED)
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether it was left out on purpose."""
+        return self is Outcome.SKIPPED
+
+    @property
     def is_own_failure(self) -> bool:
         """Whether the check itself went wrong, rather than being held back by something else."""
-        return self not in (Outcome.PASSED, Outcome.SKIPPED, Outcome.BLOCKED, Outcome.CANCELLED)
+        return not self.is_good and self not in (Outcome.BLOCKED, Outcome.CANCELLED)
 
     @property
     def is_curable(self) -> bool:
@@ -130,7 +134,7 @@ class Verdict(NamedTuple):
     @property
     def is_ok(self) -> bool:
         """Whether the gate may pass with this verdict."""
-        return self.outcome in (Outcome.PASSED, Outcome.SKIPPED) or self.advisory or self.tolerated
+        return self.outcome.is_good or self.advisory or self.tolerated
 
     def to_dict(self) -> dict[str, Any]:
         """Builtin types only, for a gateway or JSON; :meth:`from_dict` reads it back."""
@@ -157,81 +161,3 @@ class Verdict(NamedTuple):
             values["issues"] = tuple(Issue(*issue) for issue in values["issues"])
         values["tries"] = tuple(Try(**{**each, "outcome": Outcome(each["outcome"])}) for each in values["tries"])
         return cls(**values)
-
-
-class CheckResult(NamedTuple):
-    """A verdict together with what it is about, as every report needs it."""
-
-    nodeid: str
-    name: str
-    kind: Kind
-    agent: str
-    needs: tuple[str, ...]
-    verdict: Verdict
-    is_marked: bool = True
-
-
-class GroupVerdict(NamedTuple):
-    """How a group came out. ``by`` are the node ids that decided it: those that passed, or those that did not.
-
-    ``passed`` counts the members that passed in the end and ``wanted`` how many had to, of ``left`` that were not
-    skipped. ``decided_s`` is seconds since the gate started, None when it was not decided.
-    """
-
-    name: str
-    wait: int | str
-    rest: Rest
-    met: bool
-    by: tuple[str, ...]
-    members: tuple[str, ...]
-    passed: int
-    wanted: int
-    left: int
-    decided_s: float | None
-    is_excused: bool = False  # unmet, and nothing but advisory members did not pass
-
-
-class Limit(NamedTuple):
-    """The least wall time that these checks can take with these slots, and the node ids that set it."""
-
-    wall_s: float
-    bound: Bound
-    by: tuple[str, ...]
-    label: str  # for people: "debugger: leaks", "critical path: build, bench"
-
-
-class WorkerRecord(NamedTuple):
-    """One worker that was started, for reports."""
-
-    id: str
-    kind: Literal["fork", "popen", "ssh", "vagrant_ssh", "socket"]
-    slot: str
-    started_s: float
-    restarts: int
-
-
-class GateResult(NamedTuple):
-    """The whole run as it is reported. ``results`` holds every item, ordinary tests included, in plan order.
-
-    ``sequential_s`` is what the same work takes one after another; ``basis`` names where that comes from. ``speedup``
-    and ``limit`` are None when nothing was run. ``missing`` names planned items without a verdict: never green.
-    """
-
-    outcome: GateOutcome
-    exitstatus: int
-    started_at: str  # ISO 8601 with zone
-    wall_s: float
-    sequential_s: float
-    basis: SpeedupBasis
-    limit: Limit | None
-    slots: Mapping[str, int]  # by agent type
-    results: tuple[CheckResult, ...]
-    workers: tuple[WorkerRecord, ...] = ()
-    missing: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()  # what went wrong around the checks: teardown errors, reports not written
-    groups: tuple[GroupVerdict, ...] = ()
-    fails_on_flaky: bool = False
-
-    @property
-    def speedup(self) -> float | None:
-        return self.sequential_s / self.wall_s if self.results and self.wall_s > 0 else None

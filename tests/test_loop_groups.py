@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from plans import check, group, plan_of
 from test_groups import earliest, finally_met, grouped_plans
 
-from pytest_paragate.gate import _outcome
 from pytest_paragate.groups import FATES, Fate, Standing
 from pytest_paragate.plan import Plan
-from pytest_paragate.run.audience import LoopResult, LoopSettings
+from pytest_paragate.result import CheckResult
 from pytest_paragate.run.gateways import Event, Said
-from pytest_paragate.run.loop import Loop
+from pytest_paragate.run.loop import Loop, LoopResult, LoopSettings
 from pytest_paragate.run.messages import Message, packed, unpacked
 from pytest_paragate.schedule import Schedule
-from pytest_paragate.verdict import CheckResult, Outcome, Verdict
+from pytest_paragate.summing import outcome_of
+from pytest_paragate.verdict import Outcome, Verdict
 
 WAITS: list[int | str] = ["all", "any", 2, 3, 4, "60%"]
 RESTS = ["finish", "stop", "cancel"]
@@ -146,7 +146,14 @@ def run(plan: Plan, script: Script, *, maxfail: int = 0) -> tuple[LoopResult, Li
     listener = Listener()
     nowhere = lambda worker: f"/nowhere/{worker}"  # noqa: E731
     nodes: Any = SimpleNamespace(ended=lambda worker, how: None)
-    loop_settings = LoopSettings(maxfail, None, nowhere, nowhere, nowhere, nodes)
+    loop_settings = LoopSettings(
+        maxfail=maxfail,
+        max_worker_restart=None,
+        crash_path=nowhere,
+        journal_path=nowhere,
+        basetemp=nowhere,
+        nodes=nodes,
+    )
     loop = Loop(plan, Schedule(plan), script, script, listener, loop_settings, started_at=0.0)  # type: ignore[arg-type]
     result = loop.run()
     assert listener.verdicts == result.verdicts
@@ -154,7 +161,7 @@ def run(plan: Plan, script: Script, *, maxfail: int = 0) -> tuple[LoopResult, Li
         CheckResult(item.nodeid, item.name, item.kind, item.agent, (), result.verdicts[i])
         for i, item in enumerate(plan.checks)
     ]
-    return result, listener, int(_outcome(result, results, (), fails_on_flaky=False)[1])
+    return result, listener, int(outcome_of(result, results, (), fails_on_flaky=False)[1])
 
 
 earliest_known = functools.cache(earliest)

@@ -682,5 +682,5 @@ def test_one_log_for_people(command: Runner, script: str, text: str | None) -> N
 
 
 def test_a_result_is_made_of_builtin_values(command: Runner) -> None:
-    data = command.shell("echo x")._asdict()
+    data = vars(command.shell("echo x"))
     assert {type(value) for value in data.values()} <= {int, float, bool, str, tuple, type(None)}

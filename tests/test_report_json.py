@@ -9,19 +9,10 @@ from typing import Any
 
 import pytest
 
+from pytest_paragate.model import Kind
 from pytest_paragate.report.json_file import ReportError, as_data, as_text, write
-from pytest_paragate.verdict import (
-    CheckResult,
-    GateResult,
-    GroupVerdict,
-    Kind,
-    Leaked,
-    Limit,
-    Outcome,
-    Try,
-    Verdict,
-    WorkerRecord,
-)
+from pytest_paragate.result import CheckResult, GateResult, GroupVerdict, Limit, WorkerRecord
+from pytest_paragate.verdict import Leaked, Outcome, Try, Verdict
 
 
 def item(

@@ -12,7 +12,8 @@ from plans import check, group, ordinary, plan_of, plans
 from pytest_paragate.plan import Plan
 from pytest_paragate.report import plan as report
 from pytest_paragate.report.text import cells
-from pytest_paragate.speedup import simulate, tune
+from pytest_paragate.speedup import simulate
+from pytest_paragate.tuning import tune
 
 
 def shown(plan: Plan, width: int = 100) -> list[str]:

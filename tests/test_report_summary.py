@@ -6,7 +6,8 @@ import pytest
 
 from pytest_paragate.report.summary import Line, agent_facts, lines
 from pytest_paragate.report.text import cells
-from pytest_paragate.verdict import CheckResult, GateResult, GroupVerdict, Leaked, Limit, Outcome, Verdict
+from pytest_paragate.result import CheckResult, GateResult, GroupVerdict, Limit
+from pytest_paragate.verdict import Leaked, Outcome, Verdict
 
 
 def check(nodeid: str, agent: str = "test-runner", outcome: str = "passed", **verdict: Any) -> CheckResult:

@@ -400,7 +400,7 @@ def test_what_is_returned_after_a_stop_is_dropped() -> None:
 
 def test_an_item_gives_way_until_the_other_has_started_or_never_will() -> None:
     plan = plan_of(check("head", agent="debugger"), check("late", needs="head"), check("early"))
-    plan = plan._replace(gives_way={2: (GiveWay(other=1, until_s=100.0),)})
+    plan = plan.replaced(gives_way={2: (GiveWay(other=1, until_s=100.0),)})
     on_time, in_vain = Runner(plan), Runner(plan)
     assert on_time.begin() == in_vain.begin() == ["start head"]
     assert on_time.passed("head") == ["start late"]
@@ -618,7 +618,7 @@ def test_giving_way_to_anybody_never_stops_the_machine(plan: Plan, data: st.Data
     single = [i for i, is_pooled in enumerate(plan.is_pooled) if not is_pooled]
     pairs = data.draw(st.lists(st.tuples(st.sampled_from(single), st.sampled_from(single)), max_size=6))
     ways = {one: (GiveWay(other=other, until_s=data.draw(st.sampled_from([2.0, 1e9]))),) for one, other in pairs}
-    walk(plan._replace(gives_way=ways), data, with_trouble=data.draw(st.booleans()))
+    walk(plan.replaced(gives_way=ways), data, with_trouble=data.draw(st.booleans()))
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,7 +10,8 @@ from plans import check, ordinary, plan_of, plans
 from pytest_paragate import speedup
 from pytest_paragate.plan import Plan
 from pytest_paragate.schedule import Slot
-from pytest_paragate.speedup import Simulated, limit, simulate, tune
+from pytest_paragate.speedup import Simulated, limit, simulate
+from pytest_paragate.tuning import tune
 
 
 def names_in_order(plan: Plan, run: Simulated) -> list[str]:

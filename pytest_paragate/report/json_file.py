@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_paragate.model import ParagateError
 from pytest_paragate.report.summary import agent_facts, by_agent
 from pytest_paragate.report.text import neutral
-from pytest_paragate.verdict import CheckResult, GateResult, GroupVerdict, Leaked, Outcome, Try, WorkerRecord
+from pytest_paragate.result import CheckResult, GateResult, GroupVerdict, WorkerRecord
+from pytest_paragate.verdict import Leaked, Outcome, Try
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_paragate.report.text import neutral
-from pytest_paragate.verdict import CheckResult, GateResult, Outcome
+from pytest_paragate.result import CheckResult, GateResult
+from pytest_paragate.verdict import Outcome
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue

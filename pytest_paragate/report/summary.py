@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, NoReturn
 
 from pytest_paragate.report.text import cells, cut, cut_middle, neutral, seconds
-from pytest_paragate.verdict import CheckResult, GateResult, GroupVerdict, Outcome, SpeedupBasis, Verdict
+from pytest_paragate.result import CheckResult, GateResult, GroupVerdict, SpeedupBasis
+from pytest_paragate.verdict import Outcome, Verdict
 
 Markup = Literal["green", "red", "yellow"]
 

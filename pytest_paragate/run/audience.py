@@ -1,13 +1,9 @@
-"""What goes into the loop beside the plan, and what comes out: settings, the audience of its news, its result."""
+"""Who hears of a run while it goes on."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
-from pytest_paragate.verdict import GroupVerdict, Verdict, WorkerRecord
-
-if TYPE_CHECKING:
-    from pytest_paragate.judge.baseline import Baselines
-    from pytest_paragate.run.nodes import Nodes
+from pytest_paragate.verdict import Verdict
 
 Reports: TypeAlias = Sequence[Mapping[str, Any]] | Sequence[float]
 """What pytest says of an item: its reports, serialised. Of one that passed and of which nothing else is to be said,
@@ -42,29 +38,3 @@ class Audience(Protocol):
 
     def late_report(self, report: Mapping[str, Any]) -> None:
         """A fixture's teardown failed after its item had its verdict."""
-
-
-class LoopResult:
-    """What :meth:`Loop.run` leaves: verdicts by index, workers, and what went wrong around the checks."""
-
-    def __init__(self) -> None:
-        self.verdicts: dict[int, Verdict] = {}
-        self.workers: list[WorkerRecord] = []
-        self.groups: tuple[GroupVerdict, ...] = ()
-        self.problems: list[str] = []
-        self.signum: int | None = None
-        self.ended_session: tuple[str, str, int | None] | None = None
-        self.stopped_by_maxfail = False
-
-
-class LoopSettings(NamedTuple):
-    """``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id,
-    ``baselines`` when a benchmark was judged."""
-
-    maxfail: int
-    max_worker_restart: int | None
-    crash_path: Callable[[str], str]
-    journal_path: Callable[[str], str]
-    basetemp: Callable[[str], str]
-    nodes: "Nodes"
-    baselines: "Callable[[], Baselines] | None" = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_paragate.judge import programs
 from pytest_paragate.run import linux, process
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
-from pytest_paragate.run.messages import WORKER_VARIABLES, Message
+from pytest_paragate.run.messages import ENDED, WORKER_VARIABLES, Message
 from pytest_paragate.run.spool import Spool
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Commands:
             worker.allow(leak.pid for leak in done.leaked if not leak.killed)
             worker.news("command", index, {**_completed(done), **judged, **_logged(done)})
         else:
-            worker.news("ended", index, *done[:5])
+            worker.news("ended", index, *(getattr(done, name) for name in ENDED))
 
     def run_for_item(self, argv: Sequence[str], *, env: Mapping[str, str], **settings: Any) -> Completed:
         """Run a command on behalf of the running item. ``env`` goes over what is there now.
@@ -124,7 +124,7 @@ def _completed(done: Completed) -> Message:
     if done.timed_out or done.stopped:
         data |= {"timed_out": done.timed_out, "stopped": done.stopped}
     if done.leaked:
-        data["leaked"] = [leaked._asdict() for leaked in done.leaked]
+        data["leaked"] = [vars(leaked) for leaked in done.leaked]
     return data
 
 

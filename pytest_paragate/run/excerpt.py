@@ -1,9 +1,13 @@
 """What people see of a long output: its head and tail, how much is hidden, and where the whole is."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import stat
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
+
+from pytest_paragate.model import Value
 
 _HEAD, _TAIL = 16384, 49152
 LONGEST = _HEAD + _TAIL
@@ -12,7 +16,7 @@ _BLOCK = 1 << 20
 _COUNT_AT_MOST = 1 << 30  # lines of a hidden part larger than this are not counted
 
 
-class Excerpt(NamedTuple):
+class Excerpt(Value):
     """The head and tail of a log. ``hidden_lines`` is None when there was too much to count."""
 
     text: str

@@ -8,12 +8,15 @@ Every event lands in one inbox, in the order in which it became known:
 Starting a worker returns at once; messages sent before it is up are delivered when it is.
 """
 
+from __future__ import annotations
+
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from pytest_paragate.model import Value
 from pytest_paragate.run import linux, messages, orphans
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.zygote import Zygote
@@ -26,12 +29,12 @@ SETTLE_S = 2.0
 TASK = "from pytest_paragate.run.start import {entry}; {entry}(channel)"
 
 
-class Said(NamedTuple):
+class Said(Value):
     worker: str
     message: Message
 
 
-class Ended(NamedTuple):
+class Ended(Value):
     """``status`` is as in :mod:`subprocess`: negative for a signal, None when it is not known.
 
     ``is_final``: no other worker can be started in its place, for the reason ``why``. ``was_fit`` is false where it
@@ -45,7 +48,7 @@ class Ended(NamedTuple):
     was_fit: bool = True
 
 
-class Signalled(NamedTuple):
+class Signalled(Value):
     """The controller itself got a signal."""
 
     signum: int
@@ -119,7 +122,7 @@ class Connected:
         self._was_fit = True
         self._fault: str | None = None
 
-    def connect(self, gateway: "execnet.Gateway", task: str) -> None:
+    def connect(self, gateway: execnet.Gateway, task: str) -> None:
         try:
             channel = gateway.remote_exec(task)
         except OSError:

@@ -13,14 +13,13 @@ import queue
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_paragate.judge import ending
-from pytest_paragate.model import GROUP_PREFIX, assert_never
+from pytest_paragate.late import Late
+from pytest_paragate.model import Value, assert_never
 from pytest_paragate.plan import Plan
-from pytest_paragate.run import messages, verdicts
-from pytest_paragate.run.audience import Audience, LoopResult, LoopSettings, Reports
+from pytest_paragate.run import messages
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
 from pytest_paragate.run.journal import JournalReader, loaded
 from pytest_paragate.run.messages import Message
@@ -42,12 +41,21 @@ from pytest_paragate.schedule import (
     Start,
     Stop,
 )
-from pytest_paragate.verdict import Outcome, Verdict, WorkerRecord
 
 if TYPE_CHECKING:
+    from pytest_paragate.judge import ending
+    from pytest_paragate.judge.baseline import Baselines
+    from pytest_paragate.result import GroupVerdict, WorkerRecord
+    from pytest_paragate.run import verdicts
+    from pytest_paragate.run.audience import Audience, Reports
+    from pytest_paragate.run.nodes import Nodes
     from pytest_paragate.run.outcomes import GroupOutcomes
     from pytest_paragate.run.tries import Tries
     from pytest_paragate.units import Units
+    from pytest_paragate.verdict import Verdict
+else:
+    ending = Late("pytest_paragate.judge.ending")
+    verdicts = Late("pytest_paragate.run.verdicts")
 
 # How long after a command's own limit and grace its worker may take to say so before it is killed, seconds.
 _OVERDUE_S = 5.0
@@ -63,6 +71,35 @@ _STOPPED_S = 2.0
 _GOODBYE_S = 120.0
 # The same after an interruption.
 _HASTY_GOODBYE_S = 5.0
+
+
+class LoopSettings(Value):
+    """What a run is told beside its plan.
+
+    ``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id, ``baselines``
+    when a benchmark was judged.
+    """
+
+    maxfail: int
+    max_worker_restart: int | None
+    crash_path: Callable[[str], str]
+    journal_path: Callable[[str], str]
+    basetemp: Callable[[str], str]
+    nodes: Nodes
+    baselines: Callable[[], Baselines] | None = None
+
+
+class LoopResult:
+    """What :meth:`Loop.run` leaves: verdicts by index, workers, and what went wrong around the checks."""
+
+    def __init__(self) -> None:
+        self.verdicts: dict[int, Verdict] = {}
+        self.workers: tuple[WorkerRecord, ...] = ()
+        self.groups: tuple[GroupVerdict, ...] = ()
+        self.problems: list[str] = []
+        self.signum: int | None = None
+        self.ended_session: tuple[str, str, int | None] | None = None
+        self.stopped_by_maxfail = False
 
 
 class _Seat:
@@ -112,6 +149,7 @@ class Loop:
         self._nodes = settings.nodes
         self._surroundings: Any = {"gate_started_at": started_at, "baselines": settings.baselines}
         self._seats: dict[Slot, _Seat] = {}
+        self._launched: list[tuple[WorkerHandle, str, float, int]] = []  # with slot, time and restarts
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
         self._parted: set[str] = set()  # workers that need not be heard of any more: they said goodbye, or were killed
@@ -149,9 +187,18 @@ class Loop:
             finally:
                 self._launcher.let_go()
             self._report()
-            if self._groups is not None:
-                self._result.groups = self._groups.verdicts(self._result.verdicts)
+        self._sum_up()
         return self._result
+
+    def _sum_up(self) -> None:
+        from pytest_paragate.result import WorkerRecord
+
+        self._result.workers = tuple(
+            WorkerRecord(id=worker.id, kind=worker.kind, slot=slot, started_s=started_s, restarts=restarts)
+            for worker, slot, started_s, restarts in self._launched
+        )
+        if self._groups is not None:
+            self._result.groups = self._groups.verdicts(self._result.verdicts)
 
     def _is_done(self) -> bool:
         return len(self._result.verdicts) == len(self._plan.checks) or self._is_stuck()
@@ -260,15 +307,7 @@ class Loop:
         seat.stopped_at = None
         self._by_worker[worker.id] = seat
         self._journals[worker.id] = JournalReader(self._settings.journal_path(worker.id))
-        self._result.workers.append(
-            WorkerRecord(
-                id=worker.id,
-                kind=worker.kind,
-                slot=str(seat.slot),
-                started_s=self._now_s(),
-                restarts=seat.restarts,
-            )
-        )
+        self._launched.append((worker, str(seat.slot), self._now_s(), seat.restarts))
 
     def _join(self, seat: _Seat, worker: WorkerHandle) -> None:
         """From now on the worker needs a session."""
@@ -388,24 +427,7 @@ class Loop:
     def _item_ended(self, seat: _Seat, kind: str, news: Sequence[Any]) -> None:
         index = news[1]
         check = self._plan.checks[index]
-        reports: Reports = ()
-        facts: Mapping[str, Any] = {}
-        if kind == "passed":
-            _, _, started_at, duration_s, reports, *cpu_s = news
-            verdict = verdicts.of_pass(check, started_at, duration_s, *(cpu_s or (None,)), **self._surroundings)
-        elif kind in ("ended", "command"):
-            facts = news[2] if kind == "command" else dict(zip(messages.ENDED, news[2:], strict=True))
-            verdict = verdicts.of_command(check, facts, seat.order, **self._surroundings)
-        elif kind == "item":
-            facts = messages.unpacked(news[2])
-            verdict = verdicts.of_item(check, facts, seat.order, **self._surroundings)
-            reports = facts["reports"]
-        else:  # cannot, differs
-            verdict = Verdict(outcome=Outcome.ERROR, summary=news[2], reason=news[2])
-        if kind in ("passed", "item") and seat.order is not None and seat.told_s is not None:
-            late = verdicts.of_late(verdict, check, seat.order, told_s=seat.told_s)
-            if late is not None:
-                verdict, reports = late, () if kind == "passed" else reports
+        verdict, reports, facts = verdicts.of_news(check, kind, news, seat.order, seat.told_s, **self._surroundings)
         worker = seat.worker
         assert worker is not None
         self._release(seat, index)
@@ -451,9 +473,8 @@ class Loop:
         is_last_straw = not is_held and self._count_failure(verdict)
         reason = self._last_straw()
         commands = self._schedule.feed(Stop(reason=reason, at_s=self._now_s())) if is_last_straw else []
-        skipped = verdict.outcome is Outcome.SKIPPED
-        passed = skipped or verdict.outcome is Outcome.PASSED
-        finished = Finished(check=index, passed=passed, is_skipped=skipped, at_s=self._now_s())
+        outcome = verdict.outcome
+        finished = Finished(check=index, passed=outcome.is_good, is_skipped=outcome.is_skipped, at_s=self._now_s())
         commands = self._with_decisions([*commands, *self._schedule.feed(finished)])
         if not is_held:
             self._announce(index, verdict, reports)
@@ -505,7 +526,7 @@ class Loop:
         """Keep the report of a member that did not pass while it is not known whether that counts."""
         if self._groups is None or not self._groups.is_open(index):
             return False
-        if verdict.outcome in (Outcome.PASSED, Outcome.SKIPPED):
+        if verdict.outcome.is_good:
             return False
         self._groups.hold(index, reports)
         return True
@@ -557,7 +578,7 @@ class Loop:
             self._resting.pop(command.check, None)
             verdict, reports = self._tries.given_up(command.check, command.reason)
         else:
-            verdict = Verdict(outcome=Outcome.CANCELLED, summary=command.reason, reason=command.reason)
+            verdict = verdicts.of_drop(command.reason)
         self._announce(command.check, self._record(command.check, verdict), reports)
 
     def _report_when_idle(self) -> None:
@@ -579,14 +600,9 @@ class Loop:
             self._stop(reason)
 
     def _block(self, command: Block) -> None:
-        cause = self._plan.checks[command.cause]
-        past = _past(self._result.verdicts.get(command.cause))
-        if command.group is None:
-            needed, reason = cause.name, f"needs {cause.name}, which {past}"
-        else:
-            needed = f"{GROUP_PREFIX}{self._plan.groups[command.group].name}"
-            reason = f"needs {needed}, which can no longer be met: {cause.name} {past}"
-        blocked = Verdict(outcome=Outcome.BLOCKED, summary=f"needs {needed}", reason=reason)
+        group = None if command.group is None else self._plan.groups[command.group].name
+        cause = self._plan.checks[command.cause].name
+        blocked = verdicts.of_block(cause, self._result.verdicts.get(command.cause), group)
         self._announce(command.check, self._record(command.check, blocked))
 
     # ending what runs
@@ -795,10 +811,3 @@ class Loop:
         if self._result.ended_session is None:
             self._result.ended_session = request
             self._stop(f"a test ended the session: {request[1]}")
-
-
-def _past(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return "did not pass"
-    words = {Outcome.TIMEOUT: "took too long", Outcome.ERROR: "could not run", Outcome.BLOCKED: "is blocked itself"}
-    return words.get(verdict.outcome, str(verdict.outcome))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from pytest_paragate.groups import Decision
 from pytest_paragate.plan import Plan
+from pytest_paragate.result import GroupVerdict
 from pytest_paragate.run.audience import Reports
-from pytest_paragate.verdict import GroupVerdict, Outcome, Verdict
+from pytest_paragate.verdict import Outcome, Verdict
 
 
 class GroupOutcomes:

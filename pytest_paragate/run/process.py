@@ -8,6 +8,8 @@ Linux has the whole care (see ``linux.Tree``). Elsewhere ``_Portable`` keeps the
 ``subprocess`` and process groups go.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import functools
@@ -18,8 +20,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from pytest_paragate.model import Value
 from pytest_paragate.run import linux
 from pytest_paragate.run.spool import LiveOutput, OnOutput, Spool, SpoolFile, Stream
 from pytest_paragate.run.stop import Stop
@@ -37,7 +40,7 @@ class CannotStart(OSError):
     """The command could not be started; the text says why and where it was looked for."""
 
 
-class LeakedProcess(NamedTuple):
+class LeakedProcess(Value):
     """A process that outlived its command. ``killed`` is false when it may live on, or could not be ended."""
 
     pid: int
@@ -45,7 +48,7 @@ class LeakedProcess(NamedTuple):
     killed: bool
 
 
-class Completed(NamedTuple):
+class Completed(Value):
     """How a command ended. ``returncode`` is as in ``subprocess``: negative for a signal.
 
     ``started_at`` is ``time.monotonic()`` just before the start; ``duration_s`` ends with the command itself, not with
@@ -79,7 +82,7 @@ class _Leader(Protocol):
     def kill(self) -> None: ...
 
 
-class _Care(NamedTuple):
+class _Care(Value):
     timeout_s: float | None
     grace_s: float
     leaks: str
@@ -91,7 +94,7 @@ class _Care(NamedTuple):
         return self.leaks == "allow"
 
 
-class _Supervised(NamedTuple):
+class _Supervised(Value):
     """``step``: 0 it ended by itself, 1 we sent TERM, 2 we sent KILL, 3 it survived even that."""
 
     step: int
@@ -100,7 +103,7 @@ class _Supervised(NamedTuple):
     grace_ends_at: float
 
 
-class _Ended(NamedTuple):
+class _Ended(Value):
     supervised: _Supervised
     returncode: int
     ended_at: float
@@ -434,7 +437,7 @@ def _popen(
     env: Mapping[str, str],
     shell: bool,
     files: Mapping[Stream, SpoolFile],
-) -> "_PortableCommand":
+) -> _PortableCommand:
     try:
         popen = subprocess.Popen(
             words[0] if _IS_WINDOWS and shell else words,

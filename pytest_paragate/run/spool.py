@@ -1,5 +1,7 @@
 """Where a command's output goes: two files, kept under the command's name only when something was written."""
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import errno
@@ -9,14 +11,16 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from pytest_paragate.model import Value
 
 Stream = Literal["out", "err"]
 _STREAMS: tuple[Stream, Stream] = ("out", "err")
 OnOutput = Callable[[str, bytes], None]
 
 
-class SpoolFile(NamedTuple):
+class SpoolFile(Value):
     path: str
     fd: int
 
@@ -74,7 +78,7 @@ class Spool:
         while True:
             path = os.path.join(self.folder, f"{_SPARE}{os.getpid()}-{next(self._serial)}.{stream}")
             with contextlib.suppress(FileExistsError):
-                return SpoolFile(path, _above_stdio(self._open(path, _SPOOL_FLAGS)))
+                return SpoolFile(path=path, fd=_above_stdio(self._open(path, _SPOOL_FLAGS)))
 
     def _open(self, path: str, flags: int) -> int:
         """Open a new file in the folder, which a check may remove at any moment."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_paragate.judge import ending
-from pytest_paragate.model import Check
+from pytest_paragate.model import GROUP_PREFIX, Check
+from pytest_paragate.run import messages
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION
 from pytest_paragate.verdict import Leaked, Outcome, Verdict
@@ -14,6 +15,7 @@ from pytest_paragate.verdict import Leaked, Outcome, Verdict
 if TYPE_CHECKING:
     from pytest_paragate.judge.baseline import Baselines
     from pytest_paragate.judge.facts import Metric
+    from pytest_paragate.run.audience import Reports
 
 
 # What ends within this time of being told to has ended by itself in the same instant, seconds.
@@ -27,13 +29,66 @@ class Order(NamedTuple):
     is_timeout: bool
 
 
-def of_command(
+def of_news(
     check: Check,
-    facts: Mapping[str, Any],
+    kind: str,
+    news: Sequence[Any],
     order: Order | None,
+    told_s: float | None,
     *,
     gate_started_at: float,
     baselines: "Callable[[], Baselines] | None" = None,
+) -> "tuple[Verdict, Reports, Mapping[str, Any]]":
+    """The verdict of an item that has ended, from news of that ``kind`` (see ``messages``); pytest's reports, and
+    the facts that came with it. ``told_s`` is when it was first told to end."""
+    reports: Reports = ()
+    facts: Mapping[str, Any] = {}
+    if kind == "passed":
+        _, _, started_at, duration_s, reports, *cpu_s = news
+        start_s = started_at - gate_started_at
+        verdict = Verdict(
+            outcome=Outcome.PASSED, start_s=start_s, duration_s=duration_s, cpu_s=cpu_s[0] if cpu_s else None
+        )
+        verdict = _judged(verdict, check, (), baselines)
+    elif kind in ("ended", "command"):
+        facts = news[2] if kind == "command" else dict(zip(messages.ENDED, news[2:], strict=True))
+        verdict = _of_command(check, facts, order, gate_started_at, baselines)
+    elif kind == "item":
+        facts = messages.unpacked(news[2])
+        verdict = _of_item(check, facts, order, gate_started_at, baselines)
+        reports = facts["reports"]
+    else:  # cannot, differs
+        verdict = Verdict(outcome=Outcome.ERROR, summary=news[2], reason=news[2])
+    if kind in ("passed", "item") and order is not None and told_s is not None:
+        late = _of_late(verdict, check, order, told_s)
+        if late is not None:
+            verdict, reports = late, () if kind == "passed" else reports
+    return verdict, reports, facts
+
+
+def of_drop(reason: str) -> Verdict:
+    """The verdict of a check that will not run, for a reason that has nothing to do with it."""
+    return Verdict(outcome=Outcome.CANCELLED, summary=reason, reason=reason)
+
+
+def of_block(cause: str, verdict: Verdict | None, group: str | None) -> Verdict:
+    """The verdict of a check that needs ``cause``, by name, or a group that cannot be met because of it."""
+    words = {Outcome.TIMEOUT: "took too long", Outcome.ERROR: "could not run", Outcome.BLOCKED: "is blocked itself"}
+    past = "did not pass" if verdict is None else words.get(verdict.outcome, str(verdict.outcome))
+    if group is None:
+        needed, reason = cause, f"needs {cause}, which {past}"
+    else:
+        needed = f"{GROUP_PREFIX}{group}"
+        reason = f"needs {needed}, which can no longer be met: {cause} {past}"
+    return Verdict(outcome=Outcome.BLOCKED, summary=f"needs {needed}", reason=reason)
+
+
+def _of_command(
+    check: Check,
+    facts: Mapping[str, Any],
+    order: Order | None,
+    gate_started_at: float,
+    baselines: "Callable[[], Baselines] | None",
 ) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
     leaked = tuple(Leaked(**leak) for leak in facts.get("leaked", ()))
@@ -63,21 +118,6 @@ def of_command(
     return _judged(verdict, check, [facts], baselines)
 
 
-def of_pass(
-    check: Check,
-    started_at: float,
-    duration_s: float,
-    cpu_s: float | None,
-    *,
-    gate_started_at: float,
-    baselines: "Callable[[], Baselines] | None" = None,
-) -> Verdict:
-    """The verdict of an item that passed and left nothing else to say."""
-    start_s = started_at - gate_started_at
-    verdict = Verdict(outcome=Outcome.PASSED, start_s=start_s, duration_s=duration_s, cpu_s=cpu_s)
-    return _judged(verdict, check, (), baselines)
-
-
 def _judged(
     verdict: Verdict,
     check: Check,
@@ -91,13 +131,12 @@ def _judged(
     return judged(verdict, check, commands, baselines)
 
 
-def of_item(
+def _of_item(
     check: Check,
     facts: Mapping[str, Any],
     order: Order | None,
-    *,
     gate_started_at: float,
-    baselines: "Callable[[], Baselines] | None" = None,
+    baselines: "Callable[[], Baselines] | None",
 ) -> Verdict:
     """The verdict of a function check or test from pytest's reports of it."""
     commands = facts["commands"]
@@ -136,10 +175,10 @@ def of_item(
     return _judged(verdict, check, commands, baselines)
 
 
-def of_late(verdict: Verdict, check: Check, order: Order, *, told_s: float) -> Verdict | None:
+def _of_late(verdict: Verdict, check: Check, order: Order, told_s: float) -> Verdict | None:
     """The verdict of an item that went on after it was told to end, at ``told_s``, and then came to a good end."""
     has_gone_on = (verdict.start_s or 0.0) + verdict.duration_s > told_s + _INSTANT_S
-    if verdict.outcome not in (Outcome.PASSED, Outcome.SKIPPED) or not has_gone_on:
+    if not verdict.outcome.is_good or not has_gone_on:
         return None
     ended = _of_order(check, order, returncode=0)
     return verdict._replace(outcome=ended.outcome, summary=ended.summary, reason=ended.reason)
