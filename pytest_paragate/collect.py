@@ -59,6 +59,7 @@ class Collecting:
         self._timeout_slack_s = _SLACK_S if has_timeout_plugin(config) else 0.0
         self._is_lf = bool(config.getoption("lf", False))
         self._is_stepwise = bool(config.getoption("stepwise", False))
+        self._latest_place = Place(file="")
         self.sources = Sources(config, agents)
         self._problems: list[DeclarationError] = []
         self._all: list[pytest.Item] = []
@@ -191,7 +192,7 @@ class Collecting:
                 family=family,
                 kind="test",
                 # Where exactly it stands takes longer to find out than all the rest, and only its reports want to know.
-                place=Place(file=item.nodeid.partition("::")[0]),
+                place=self._place(item.nodeid.partition("::")[0]),
                 timeout_s=self._limit_s(marks),
                 retries=self._retries,
                 is_marked=False,
@@ -222,6 +223,12 @@ class Collecting:
         if check.timeout_s is None:
             check = check._replace(timeout_s=self._limit_s(marks))
         self._keep(item, check)
+
+    def _place(self, file: str) -> Place:
+        """Somewhere in a file: the same for all its tests."""
+        if file != self._latest_place.file:
+            self._latest_place = Place(file=file)
+        return self._latest_place
 
     def _together(self, nodeid: str, marks: Mapping[str, pytest.Mark]) -> str:
         """The name of what must share a worker with a test; names of groups, files and classes cannot be the same."""

@@ -6,6 +6,8 @@ them, so that a module that is loaded again starts afresh and no state is shared
 further declaration raises: nothing would run it.
 """
 
+from __future__ import annotations
+
 import functools
 import os
 import sys
@@ -92,7 +94,7 @@ class Declaration:
 
 
 def command(
-    command: str | Sequence[str | os.PathLike[str]] = "", *surplus: object, **keys: "Unpack[CommandKeys]"
+    command: str | Sequence[str | os.PathLike[str]] = "", *surplus: object, **keys: Unpack[CommandKeys]
 ) -> Declaration:
     """Declare a program as a check: ``ruff = gate.command("ruff check .", agent="code-reviewer")``.
 
@@ -119,7 +121,7 @@ def declare_command(
 @overload
 def check(function: F, /) -> F: ...
 @overload
-def check(**keys: "Unpack[CheckKeys]") -> Callable[[F], F]: ...
+def check(**keys: Unpack[CheckKeys]) -> Callable[[F], F]: ...
 def check(*positional: Any, **keys: Any) -> Any:
     """Declare a function in conftest.py as a check: ``@gate.check`` or ``@gate.check(agent="debugger")``.
 
@@ -153,7 +155,7 @@ def declare_function(frame: FrameType, positional: Sequence[Any], keys: Mapping[
     return lambda function: declare(function, (surplus,))
 
 
-def group(name: str = "", *surplus: object, **keys: "Unpack[_GroupKeys]") -> "GroupDeclaration":
+def group(name: str = "", *surplus: object, **keys: Unpack[_GroupKeys]) -> GroupDeclaration:
     """Declare a group: ``gate.group("mirrors", wait="any", rest="cancel")``; its checks say ``group="mirrors"``.
 
     Args:
@@ -304,7 +306,7 @@ def close(namespace: dict[str, Any]) -> None:
     namespace[NAMESPACE_KEY] = tuple(namespace.get(NAMESPACE_KEY) or ())
 
 
-def groups_in(namespace: Mapping[str, object]) -> "list[GroupDeclaration]":
+def groups_in(namespace: Mapping[str, object]) -> list[GroupDeclaration]:
     """The groups that a module's ``namespace`` declared, in their order."""
     own = namespace.get(GROUPS_KEY)
     return list(own) if isinstance(own, list) else []

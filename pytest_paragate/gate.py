@@ -32,6 +32,7 @@ from pytest_paragate.settings import Settings
 if TYPE_CHECKING:
     from pytest_paragate import speedup, summing
     from pytest_paragate.judge.baseline import Baselines
+    from pytest_paragate.report.labels import Labels
     from pytest_paragate.result import GateResult
     from pytest_paragate.run.audience import Audience
     from pytest_paragate.verdict import Verdict
@@ -59,10 +60,12 @@ class Gate:
         inbox: Inbox,
         folders: Folders,
         forks: ForkLauncher | None,
+        labels: Labels | None,
         numbers: Iterator[int],
         workers: str,
     ) -> None:
         self._inbox, self._folders, self._forks, self._workers = inbox, folders, forks, workers
+        self._labels = labels
         self._numbers = numbers
         self.session, self.settings = session, settings
         self.config = session.config
@@ -116,7 +119,7 @@ class Gate:
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
         self.session.config.option.maxfail, maxfail = 0, self.settings.maxfail
         nodes = self._nodes()
-        audience = _LateDelivery(self.session, self.plan, self.header, nodes)
+        audience = _LateDelivery(self.session, self.plan, self.header, nodes, self._labels)
         loop = Loop(
             self.plan,
             Schedule(self.plan),
@@ -244,15 +247,19 @@ class Gate:
 class _LateDelivery:
     """The delivery, imported with the first news: until then nothing stands between a plan and its first start."""
 
-    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes) -> None:
-        self._session, self._plan, self._header, self._nodes = session, plan, header, nodes
+    def __init__(
+        self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes, labels: Labels | None
+    ) -> None:
+        self._session, self._plan, self._header, self._nodes, self._labels = session, plan, header, nodes, labels
         self._delivery: Audience | None = None
 
     def __getattr__(self, name: str) -> Any:
         if self._delivery is None:
             from pytest_paragate.report.delivery import Delivery
+            from pytest_paragate.report.labels import Labels
 
-            self._delivery = Delivery(self._session, self._plan, self._header, self._nodes)
+            labels = self._labels or Labels(self._session.items)
+            self._delivery = Delivery(self._session, self._plan, self._header, self._nodes, labels)
         return getattr(self._delivery, name)
 
 

@@ -5,6 +5,8 @@
 - The file is replaced as a whole, so a reader needs no lock.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math
@@ -15,7 +17,8 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+
+from pytest_paragate.model import Value
 
 if sys.platform == "win32":
     import msvcrt
@@ -38,7 +41,7 @@ _NUMBERS = (int, float)
 _COLUMNS = ("nodeids", "durations_s", "seen")
 
 
-class _State(NamedTuple):
+class _State(Value):
     """``entries`` holds duration in seconds and the age at which it was last recorded, by node id.
 
     ``age`` counts runs; one that ran a tenth of everything known counts as a tenth. Otherwise ninety runs of a single
@@ -99,7 +102,7 @@ class History:
                 return self._read[1]
             state, bad = _parsed(_content(self._file))
         except FileNotFoundError:
-            return _State(0.0, {})
+            return _State(age=0.0, entries={})
         except OSError as error:
             self._warn(f"not used: {self._file}: {error.strerror or error}")
         except (ValueError, RecursionError, MemoryError) as error:
@@ -111,7 +114,7 @@ class History:
                 self._warn(f"{bad} impossible entries in {self._file} were not used")
             self._read = version, state
             return state
-        return _State(0.0, {})
+        return _State(age=0.0, entries={})
 
 
 class _UnusableError(ValueError):
@@ -159,7 +162,7 @@ def _parsed(content: bytes) -> tuple[_State, int]:
         for nodeid, duration_s, seen in zip(*columns, strict=True)
         if _is_sound(nodeid, duration_s) and type(seen) in _NUMBERS and 0 <= seen <= age
     }
-    return _State(float(age), entries), len(columns[0]) - len(entries)
+    return _State(age=float(age), entries=entries), len(columns[0]) - len(entries)
 
 
 def _merged(state: _State, measured: Mapping[str, float]) -> _State:
@@ -170,7 +173,7 @@ def _merged(state: _State, measured: Mapping[str, float]) -> _State:
         old = entries.get(nodeid)
         entries[nodeid] = (value if old is None else _NEW_WEIGHT * value + (1 - _NEW_WEIGHT) * old[0], age)
     entries = {nodeid: entry for nodeid, entry in entries.items() if age - entry[1] <= KEPT_RUNS}
-    return _State(age, _latest(entries, MAX_ENTRIES))
+    return _State(age=age, entries=_latest(entries, MAX_ENTRIES))
 
 
 def _latest(entries: dict[str, tuple[float, float]], number: int) -> dict[str, tuple[float, float]]:

@@ -9,11 +9,13 @@ certain, two patterns overlap.
 Reading beside reading is fine; reading beside writing and writing beside writing are not.
 """
 
+from __future__ import annotations
+
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from pytest_paragate.model import Check, Value
 
@@ -262,7 +264,7 @@ def _above(start: tuple[str, ...], by_start: Mapping[tuple[str, ...], list[int]]
         yield from by_start.get(start[:depth], ())
 
 
-class Claims(NamedTuple):
+class Claims(Value):
     """What one check holds while it runs, as indices into the plan's patterns and resources.
 
     Only what somebody else may want as well is listed, so most checks claim nothing.

@@ -3,14 +3,15 @@
 A value is either understood or refused with what is wrong and what to write instead; no key is ever ignored.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from pytest_paragate.model import CommandSpec, Kind, nearest
+from pytest_paragate.model import CommandSpec, Kind, Value, nearest
 from pytest_paragate.paths import is_within, normal_path
 from pytest_paragate.shellwords import split_words
 
@@ -36,13 +37,14 @@ class ValueRefusedError(ValueError):
         self.what, self.hint = what, hint
 
 
-class Surroundings(NamedTuple):
+class Surroundings(Value):
     """What the meaning of a value depends on: the declaring file's folder, the root folder, the known agent types."""
 
     folder: str
     root: str
     agents: tuple[str, ...]
-    judges: Callable[..., Iterable[str]] = lambda programs=False: ()  # names (or programs) of those not built in
+    # Names (or programs) of those that are not built in.
+    judges: Callable[..., Iterable[str]] = staticmethod(lambda programs=False: ())
 
 
 def shown(value: object) -> str:

@@ -100,6 +100,16 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
+class Slot(NamedTuple):
+    """Room for one running item of an agent type; numbers count from 0."""
+
+    agent: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.agent}/{self.number}"
+
+
 class CommandSpec(Value):
     """A program to run. ``env`` is laid over the gate's own environment; ``cwd`` is absolute.
 

@@ -484,7 +484,7 @@ def _claim(
     number = {pattern: i for i, pattern in enumerate(patterns)}
     resources, resource_number = _shared_resources(checks, slots, capacities, cpus)
     cpus_number = resource_number.get("")
-    known: dict[Claims, Claims] = {NO_CLAIMS: NO_CLAIMS}
+    known: dict[tuple[object, ...], Claims] = {((), (), ()): NO_CLAIMS}
     plain = NO_CLAIMS if cpus_number is None else Claims(uses=((cpus_number, 1),))
     found: list[Claims] = []
     for check in checks:
@@ -497,7 +497,7 @@ def _claim(
         writes = tuple(dict.fromkeys(number[p] for p in check.writes if is_shared[number[p]]))
         reads = tuple(dict.fromkeys(number[p] for p in check.reads if is_shared[number[p]]))
         claims = Claims(reads=reads, writes=writes, uses=tuple(uses))
-        found.append(known.setdefault(claims, claims))
+        found.append(known.setdefault((reads, writes, claims.uses), claims))
     return tuple(found), patterns, overlaps, resources
 
 

@@ -26,15 +26,17 @@ Rules
 ``MOVES`` is the whole of what may happen to one item. The same events always give the same commands.
 """
 
+from __future__ import annotations
+
 import enum
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_paragate.independence import Claims
 from pytest_paragate.lanes import Key, Lanes
-from pytest_paragate.model import Value, assert_never
+from pytest_paragate.model import Slot, Value, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.pool import Pool
 
@@ -87,16 +89,6 @@ MOVES = {
 
 
 UNSTARTED = (State.WAITING, State.READY, State.PAUSED)
-
-
-class Slot(NamedTuple):
-    """Room for one running item of an agent type; numbers count from 0."""
-
-    agent: str
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.agent}/{self.number}"
 
 
 class Begin(Value):
@@ -188,7 +180,7 @@ class Cancel(Value):
 class Decided(Value):
     """A group is decided."""
 
-    decision: "Decision"
+    decision: Decision
 
 
 Command: TypeAlias = Start | Block | Drop | Retry | Cancel | Decided
@@ -413,7 +405,7 @@ class Schedule:
         for check in checks:
             self._decide(check, "failed", out)
 
-    def _decide(self, check: int, fate: "Fate", out: list[Command]) -> None:
+    def _decide(self, check: int, fate: Fate, out: list[Command]) -> None:
         """Tell what waits for the item that it is decided; block what needs it in vain, and what needs that."""
         # With the group, if any, through which it came to that.
         decided: deque[tuple[int, Fate, int | None]] = deque([(check, fate, None)])
@@ -441,7 +433,7 @@ class Schedule:
             self._free(check)
         return False
 
-    def _end_group(self, decision: "Decision", cause: int, out: list[Command]) -> "list[tuple[int, Fate, int | None]]":
+    def _end_group(self, decision: Decision, cause: int, out: list[Command]) -> list[tuple[int, Fate, int | None]]:
         """Do with the rest of a decided group what it asks for, and tell what waits for it; returns what fails by that.
 
         ``cause`` is the item by which it came to the decision.
@@ -674,7 +666,7 @@ class Schedule:
                 self._note_rivals(check, [run.first for run in self._runs.values()])
 
 
-def _groups(plan: Plan) -> "Groups | None":
+def _groups(plan: Plan) -> Groups | None:
     if not plan.groups:
         return None
     from pytest_paragate.groups import Groups  # few plans have any

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_paragate import beginning, garbage
-from pytest_paragate.collect import collected
+from pytest_paragate.collect import Collected, collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.model import DEFAULT_AGENT, ParagateError
 from pytest_paragate.run import zygote
@@ -23,10 +23,14 @@ from pytest_paragate.run.messages import Message
 from pytest_paragate.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_paragate.report.labels import Labels
     from pytest_paragate.result import GateResult
 
 # Threads that other plugins leave idle in the main process: they hold nothing that a forked worker could miss.
 _IDLE_THREADS = ("rerunfailures", "paragate")
+
+# Of fewer tests it costs more to write down what they are called than to copy the memory that they are in.
+_MANY_TESTS = 200
 
 # What cannot go on in a copy of its process: threads that Python does not know of, and devices that are in use.
 _UNFORKABLE: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
@@ -58,7 +62,7 @@ class GateSession:
         obstacle = _fork_obstacle(settings, self._config)
         inbox: Inbox = queue.SimpleQueue()
         numbers = itertools.count()
-        forks = None
+        forks = labels = None
         self._folders = folders = Folders(self._config)
 
         def basics(worker: str) -> Message:
@@ -72,6 +76,7 @@ class GateSession:
             # Both sides need it, and what is imported before the fork is imported once.
             import execnet  # noqa: F401
 
+            labels = _labels(session, found)
             # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
             forks = ForkLauncher(zygote.start_for(session, found.selected), inbox, basics, numbers)
         from pytest_paragate.gate import Gate
@@ -88,6 +93,7 @@ class GateSession:
                 inbox=inbox,
                 folders=folders,
                 forks=forks,
+                labels=labels,
                 numbers=numbers,
                 workers=workers,
             )
@@ -225,6 +231,17 @@ def _write_report(
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         sys.stderr.write(f"\nERROR: {problem}\n")
+
+
+def _labels(session: pytest.Session, found: Collected) -> Labels | None:
+    """What the main process will want to know of ordinary tests, where there are many."""
+    if len(found.selected) < _MANY_TESTS:
+        return None
+    from pytest_paragate.report.labels import Labels
+
+    labels = Labels(session.items)
+    labels.pack()
+    return labels
 
 
 def _fork_obstacle(settings: Settings, config: pytest.Config) -> str | None:

@@ -3,8 +3,11 @@
 A command that needs a shell is refused, never guessed at: ``ruff check > log`` would otherwise hand ruff two odd files.
 """
 
+from __future__ import annotations
+
 import re
-from typing import NamedTuple
+
+from pytest_paragate.model import Value
 
 _ASSIGNMENT = r"[A-Za-z_]\w*\+?="
 _VARIABLE = r"\$[A-Za-z_({?@*#!$0-9-]"
@@ -18,7 +21,7 @@ _OPERATORS = {
 _SPECIAL = frozenset("'\"\\$~#=").union(_OPERATORS)
 
 
-class Refusal(NamedTuple):
+class Refusal(Value):
     """Why a command cannot be split; ``why`` continues "the command …"."""
 
     why: str

@@ -1,19 +1,21 @@
 """How long a plan takes at least and how long it would take: limits, and the schedule replayed on a virtual clock."""
 
+from __future__ import annotations
+
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from pytest_paragate.model import Slot, Value
 from pytest_paragate.plan import Plan
 from pytest_paragate.result import Limit
-from pytest_paragate.schedule import Begin, Cancel, Command, Finished, Schedule, Slot, Start, State
+from pytest_paragate.schedule import Begin, Cancel, Command, Finished, Schedule, Start, State
 
 MAX_NAMED = 5
 """No limit names more items than this."""
 
 
-class Simulated(NamedTuple):
+class Simulated(Value):
     """A run on the virtual clock, in which everything passes that is not cancelled by its group.
 
     ``starts`` holds item, slot, start and end in seconds since the gate started, in order of starting.

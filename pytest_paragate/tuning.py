@@ -5,6 +5,8 @@ search follows the chain of items that sets the makespan and moves one of them b
 that one could not have been ready in time, a slot is kept for it. The effort is a number of replays.
 """
 
+from __future__ import annotations
+
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -55,7 +57,7 @@ def tune(plan: Plan) -> Plan:
     return plan if is_comparable and simulate(tuned).makespan_s > simulate(plan).makespan_s else tuned
 
 
-def _applied(plan: Plan, search: "Search", kept: Sequence[int]) -> Plan:
+def _applied(plan: Plan, search: Search, kept: Sequence[int]) -> Plan:
     """The plan with what the search found for its condensed form."""
     priority = list(plan.priority)
     for i, original in enumerate(kept):

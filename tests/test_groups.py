@@ -13,7 +13,7 @@ from test_schedule import Runner
 
 from pytest_paragate import lanes
 from pytest_paragate.groups import FATES, MOVES, Decision, Fate, Groups, PlannedGroup, Standing
-from pytest_paragate.model import Check, PlanError
+from pytest_paragate.model import Check, PlanError, Slot
 from pytest_paragate.plan import Plan
 from pytest_paragate.schedule import (
     Begin,
@@ -28,7 +28,6 @@ from pytest_paragate.schedule import (
     Retry,
     Returned,
     Schedule,
-    Slot,
     SlotLost,
     Start,
     State,

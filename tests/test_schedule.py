@@ -12,6 +12,7 @@ from plans import check, ordinary, plan_of, plans
 
 from pytest_paragate import lanes
 from pytest_paragate.independence import total_uses, why_apart
+from pytest_paragate.model import Slot
 from pytest_paragate.plan import GiveWay, Plan
 from pytest_paragate.schedule import (
     MOVES,
@@ -29,7 +30,6 @@ from pytest_paragate.schedule import (
     Returned,
     Schedule,
     ScheduleError,
-    Slot,
     SlotLost,
     Start,
     State,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from plans import check, ordinary, plan_of, plans
 
 from pytest_paragate import speedup
+from pytest_paragate.model import Slot
 from pytest_paragate.plan import Plan
-from pytest_paragate.schedule import Slot
 from pytest_paragate.speedup import Simulated, limit, simulate
 from pytest_paragate.tuning import tune
 

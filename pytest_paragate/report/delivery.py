@@ -12,6 +12,7 @@ from _pytest.terminal import TerminalReporter
 from pytest_paragate.model import DEFAULT_AGENT, Check
 from pytest_paragate.plan import Plan
 from pytest_paragate.report import plain, pytest_reports
+from pytest_paragate.report.labels import Label, Labels
 from pytest_paragate.report.silent import SilentReports
 from pytest_paragate.report.text import can_show_unicode, neutral
 from pytest_paragate.run.audience import Reports
@@ -33,8 +34,11 @@ _LISTENS_FOR_LIVE_LOGS = "logging-plugin"
 class Delivery:
     """Tells pytest's hooks what the loop says: the loop's audience."""
 
-    def __init__(self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes) -> None:
+    def __init__(
+        self, session: pytest.Session, plan: Plan, header: Callable[[], str], nodes: Nodes, labels: Labels
+    ) -> None:
         self._session, self._plan, self._header, self._nodes = session, plan, header, nodes
+        self._labels = labels
         self._config = session.config
         self._terminal = self._config.pluginmanager.getplugin("terminalreporter")
         self._prints_lines = self._terminal is not None and self._config.get_verbosity() >= 0
@@ -45,7 +49,6 @@ class Delivery:
         is_twice = ["terminalreporter"] if nodes.is_distributed else []
         self._logstart = self._hook_without("pytest_runtest_logstart", [*is_twice, _LISTENS_FOR_LIVE_LOGS])
         self._logfinish = self._hook_without("pytest_runtest_logfinish", [_LISTENS_FOR_LIVE_LOGS])
-        self._keywords = pytest_reports.Keywords()
         self._silent = self._silent_reports()
         self._partial: dict[tuple[int, str], bytes] = {}
         # Lines of checks that were told together: each write to the terminal is a system call.
@@ -59,17 +62,18 @@ class Delivery:
             self._terminal.write_line(self._header())
 
     def verdict(self, index: int, verdict: Verdict, reports: Reports) -> None:
-        item, check = self._session.items[index], self._plan.checks[index]
+        check = self._plan.checks[index]
         if not check.is_marked and verdict.outcome is Outcome.CANCELLED:
             return  # as pytest does: tests that a stopped run did not reach, or did not let end, are not reported
         self._end_output(index)
         if not check.is_marked:
             self.told()
-            if self._logstart.get_hookimpls():
-                self._logstart(nodeid=item.nodeid, location=item.location)
             if self._silent is not None and not verdict.flaky and _are_times(reports):
-                self._passed(index, item, verdict.worker, cast("Sequence[float]", reports), self._silent)
+                self._passed(index, verdict.worker, cast("Sequence[float]", reports), self._silent)
                 return
+        item = self._session.items[index]
+        if not check.is_marked:
+            self._begin(item)
         hook = self._config.hook
         logreport = self._hook_without("pytest_runtest_logreport", _NOT_TOLD.get(verdict.outcome, ()))
         made = self._made(item, check, verdict, reports)
@@ -88,17 +92,21 @@ class Delivery:
             self._print_line(check, verdict, made)
             hook.pytest_paragate_verdict(check=check, verdict=verdict)
 
-    def _passed(
-        self, index: int, item: pytest.Item, worker: str | None, times: Sequence[float], silent: SilentReports
-    ) -> None:
+    def _passed(self, index: int, worker: str | None, times: Sequence[float], silent: SilentReports) -> None:
         """Tell of a test that passed, where nobody wants to know more."""
-        call = pytest_reports.of_call(item, times, self._keywords.of(item))
+        label = self._labels.of(index)
+        self._begin(label)
+        call = pytest_reports.of_call(label, times)
         self._nodes.mark(call, worker, index)
         silent.add_around(call, times)
         self._config.hook.pytest_runtest_logreport(report=call)
-        self._finish(item)
+        self._finish(label)
 
-    def _finish(self, item: pytest.Item) -> None:
+    def _begin(self, item: pytest.Item | Label) -> None:
+        if self._logstart.get_hookimpls():
+            self._logstart(nodeid=item.nodeid, location=item.location)
+
+    def _finish(self, item: pytest.Item | Label) -> None:
         if self._logfinish.get_hookimpls():
             self._logfinish(nodeid=item.nodeid, location=item.location)
 
@@ -119,7 +127,7 @@ class Delivery:
             return pytest_reports.of_command(item, check, verdict)
         if _are_times(reports):
             times = cast("Sequence[float]", reports)
-            return pytest_reports.of_pass(item, check, verdict, times, self._keywords.of(item))
+            return pytest_reports.of_pass(item, check, verdict, times)
         is_test = check.kind == "test"
         serialised = cast("Sequence[Mapping[str, Any]]", reports)
         revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in serialised]

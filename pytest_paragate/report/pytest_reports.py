@@ -13,12 +13,12 @@ from _pytest._code.code import ReprFileLocation, TerminalRepr
 from _pytest._io import TerminalWriter
 
 from pytest_paragate.model import Check, Place
+from pytest_paragate.report.labels import Label
 from pytest_paragate.report.text import neutral, seconds
 from pytest_paragate.verdict import Outcome, Verdict
 
 ReportOutcome = Literal["passed", "failed", "skipped"]
 Phase = Literal["setup", "call", "teardown"]
-_HAS_NODE_IDS = hasattr(pytest.TestReport, "id")  # or strings, in earlier versions of pytest
 
 
 class VerdictRepr(TerminalRepr):
@@ -87,11 +87,9 @@ def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest
     return [call, _with_facts(facts)]
 
 
-def of_pass(
-    item: pytest.Item, check: Check, verdict: Verdict, times: Sequence[float], keywords: Mapping[str, Any]
-) -> list[pytest.TestReport]:
+def of_pass(item: pytest.Item, check: Check, verdict: Verdict, times: Sequence[float]) -> list[pytest.TestReport]:
     """Reports of an item that passed, from ``duration, start, stop`` of its three phases."""
-    call = of_call(item, times, keywords)
+    call = of_call(item, times)
     reports = [like(call, "setup", *times[:3]), call, like(call, "teardown", *times[6:])]
     if check.is_marked:
         _tag(call, check, verdict)
@@ -101,11 +99,11 @@ def of_pass(
     return reports
 
 
-def of_call(item: pytest.Item, times: Sequence[float], keywords: Mapping[str, Any]) -> pytest.TestReport:
+def of_call(item: pytest.Item | Label, times: Sequence[float]) -> pytest.TestReport:
     """The report of the call of an item that passed."""
-    nodeid: Any = item.id if _HAS_NODE_IDS else item.nodeid
     duration, start, stop = times[3:6]
-    return pytest.TestReport(nodeid, item.location, keywords, "passed", None, "call", (), duration, start, stop)
+    keywords: Mapping[str, Any] = dict.fromkeys(item.keywords, 1)
+    return pytest.TestReport(item.nodeid, item.location, keywords, "passed", None, "call", (), duration, start, stop)
 
 
 def like(other: pytest.TestReport, when: Phase, duration: float, start: float, stop: float) -> pytest.TestReport:
@@ -121,22 +119,6 @@ def _with_facts(facts: dict[str, Any]) -> pytest.TestReport:
     for name, value in facts.items():
         object.__setattr__(report, name, value)
     return report
-
-
-class Keywords:
-    """The keywords of items as reports have them. Neighbours share those of their parent."""
-
-    def __init__(self) -> None:
-        self._parent: pytest.Collector | None = None
-        self._of_parent: list[str] = []
-
-    def of(self, item: pytest.Item) -> dict[str, Any]:
-        own = getattr(item.keywords, "_markers", None)
-        if own is None or item.parent is None:
-            return dict.fromkeys(item.keywords, 1)
-        if item.parent is not self._parent:
-            self._parent, self._of_parent = item.parent, list(item.parent.keywords)
-        return dict.fromkeys((*own, *self._of_parent), 1)
 
 
 def of_phases(

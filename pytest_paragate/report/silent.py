@@ -6,6 +6,7 @@ as long as all else that is done for a test that passed, and keeping them more m
 
 from __future__ import annotations
 
+from array import array
 from collections import UserList
 from collections.abc import Iterable, Sequence
 
@@ -19,19 +20,23 @@ class SilentReports(UserList[pytest.TestReport]):
 
     def __init__(self, reports: Iterable[pytest.TestReport] = ()) -> None:
         self._made = list(reports)
-        self._unmade: list[tuple[pytest.TestReport, Sequence[float]]] = []
+        self._unmade: list[pytest.TestReport] = []
+        self._times = array("d")  # of setup and teardown of each of those
 
     @property
     def data(self) -> list[pytest.TestReport]:  # type: ignore[override]
         """What all methods of a UserList work on."""
-        for call, times in self._unmade:
+        for number, call in enumerate(self._unmade):
+            times = self._times[6 * number : 6 * number + 6]
             self._made += (
                 pytest_reports.like(call, "setup", *times[:3]),
-                pytest_reports.like(call, "teardown", *times[6:]),
+                pytest_reports.like(call, "teardown", *times[3:]),
             )
         self._unmade.clear()
+        del self._times[:]
         return self._made
 
     def add_around(self, call: pytest.TestReport, times: Sequence[float]) -> None:
         """Add the other two phases of an item that passed, from ``duration, start, stop`` of all three."""
-        self._unmade.append((call, times))
+        self._unmade.append(call)
+        self._times.extend((*times[:3], *times[6:]))

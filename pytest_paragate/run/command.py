@@ -121,7 +121,8 @@ class CommandRunner:
         if parse is None:
             check = self._item.stash.get(CHECK, None)
             return None if check is None else check.parse
-        near = Surroundings(str(self._folder), str(self._folder), (), self._own_judges)
+        folder = str(self._folder)
+        near = Surroundings(folder=folder, root=folder, agents=(), judges=self._own_judges)
         try:
             return parse_judge("parse", parse, near)
         except ValueRefusedError as problem:
@@ -129,7 +130,8 @@ class CommandRunner:
 
     def _environment(self, env: Mapping[str, str] | None) -> Mapping[str, str]:
         __tracebackhide__ = True
-        _, wrong = parse_keys("command", {"env": env}, Surroundings(str(self._folder), str(self._folder), ()))
+        folder = str(self._folder)
+        _, wrong = parse_keys("command", {"env": env}, Surroundings(folder=folder, root=folder, agents=()))
         for problem in wrong.values():
             raise DeclarationError(problem.what, hint=problem.hint)
         return env or {}

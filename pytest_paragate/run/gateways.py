@@ -262,9 +262,9 @@ class ForkLauncher:
         # Children of this process that have nothing to do with the fork server.
         self.spared: set[int] = set()
         self._adopts = False
+        self._first: ForkWorker | None = self._fork()
         self._listener = threading.Thread(target=self._listen, name="paragate-zygote", daemon=True)
         self._listener.start()
-        self._first: ForkWorker | None = self._fork()
 
     def launch(self, slot: str) -> ForkWorker:
         worker, self._first = self._first or self._fork(), None

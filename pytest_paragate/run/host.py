@@ -14,6 +14,8 @@ to the controller, in order     ``{"folder", "shares_files", "is_kept"}`` or ``{
 here. ``words`` are what the worker wrote past its connection.
 """
 
+from __future__ import annotations
+
 import os
 import shlex
 import shutil
@@ -61,7 +63,7 @@ def _pass_on(process: Any, channel: Any) -> Any:
         channel.send(data)
 
 
-def _start(python: Any, flags: List[str]) -> Tuple["subprocess.Popen[bytes]", bool]:  # noqa: UP006
+def _start(python: Any, flags: List[str]) -> Tuple[subprocess.Popen[bytes], bool]:  # noqa: UP006
     """The worker's interpreter, waiting for its first line. Beside it, whether something clears up after it."""
     command = (shlex.split(python) if python else [sys.executable]) + flags
     os.environ.pop("PARAGATE_KEEPER_FD", None)  # of this process's own keeper

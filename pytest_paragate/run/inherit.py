@@ -17,12 +17,17 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_paragate import garbage
-from pytest_paragate.run import plugins
+from pytest_paragate.late import Late
+
+if TYPE_CHECKING:
+    from pytest_paragate.run import plugins
+else:  # wanted by items, and by commands not at all
+    plugins = Late("pytest_paragate.run.plugins")
 
 # Hooks that reporters of the main process implement; in a worker they would write everything twice.
 _RELAYED_HOOKS = (
@@ -59,6 +64,10 @@ def leave_main_process(config: pytest.Config) -> None:
     garbage.look_as_usual()
     garbage.take_back_when_asked()
     mute_terminal(config)
+
+
+def expect_items(config: pytest.Config) -> None:
+    """Items will be run, and reporters of the main process shall not hear of them."""
     _silence_reporters(config)
     _reseed_numpy(config)
 

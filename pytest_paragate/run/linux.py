@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -45,13 +45,23 @@ def _prctl(option: int, value: int) -> bool:
 def _prctl_quickly(option: int, value: int) -> bool:
     """With the half of ctypes that is written in C: importing the other takes six milliseconds of every run's start."""
     try:
-        import _ctypes
-
-        library: Any = _ctypes
-        prctl = library.dlsym(library.dlopen(None, os.RTLD_NOW), "prctl")
-        return bool(library.call_function(prctl, (option, value, 0, 0, 0)) == 0)
+        call, prctl = find_prctl()
+        return bool(call(prctl, (option, value, 0, 0, 0)) == 0)
     except (ImportError, OSError, AttributeError, TypeError):
         return False
+
+
+@functools.cache
+def find_prctl() -> tuple[Callable[[Any, tuple[int, ...]], int], Any]:
+    """What calls it, and where it is; takes its time, and a forked process knows it from before.
+
+    Raises:
+        ImportError, OSError, AttributeError: there is no such thing here.
+    """
+    import _ctypes
+
+    library: Any = _ctypes
+    return library.call_function, library.dlsym(library.dlopen(None, os.RTLD_NOW), "prctl")
 
 
 def _prctl_by_ctypes(option: int, value: int) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_paragate.late import Late
-from pytest_paragate.model import Value, assert_never
+from pytest_paragate.model import Slot, Value, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.run import messages
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
@@ -36,7 +36,6 @@ from pytest_paragate.schedule import (
     Retry,
     Returned,
     Schedule,
-    Slot,
     SlotLost,
     Start,
     Stop,

@@ -13,12 +13,18 @@ import pytest
 
 from pytest_paragate import garbage
 from pytest_paragate.collect import check_of
-from pytest_paragate.run import benchmarks, inherit, messages, plugins, relay
+from pytest_paragate.late import Late
+from pytest_paragate.run import inherit, messages
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import Worker, lead_own_group
 
 if TYPE_CHECKING:
+    from pytest_paragate.run import benchmarks, plugins, relay
     from pytest_paragate.run.items import ItemRunner
+else:  # wanted by items, and by commands not at all
+    benchmarks = Late("pytest_paragate.run.benchmarks")
+    plugins = Late("pytest_paragate.run.plugins")
+    relay = Late("pytest_paragate.run.relay")
 
 BOOTED = pytest.StashKey[Worker]()
 _WAS_DISMISSED = pytest.StashKey[bool]()
@@ -80,6 +86,7 @@ def forked(channel: Any) -> None:
         if runner is None:  # until then it is a worker for commands, which have nothing to do with pytest
             from pytest_paragate.run.items import ItemRunner
 
+            inherit.expect_items(session.config)
             runner = ItemRunner(session, worker)
             inherit.become_worker(session.config, worker.setup["workerinput"])
             relay.relay(session.config, worker)

@@ -1,12 +1,14 @@
 """From what a worker said, or how it died, to the verdict of the check that it ran."""
 
+from __future__ import annotations
+
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pytest_paragate.judge import ending
-from pytest_paragate.model import GROUP_PREFIX, Check
+from pytest_paragate.model import GROUP_PREFIX, Check, Value
 from pytest_paragate.run import messages
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.messages import LOST_CONNECTION
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _INSTANT_S = 0.1
 
 
-class Order(NamedTuple):
+class Order(Value):
     """That the gate told the check to end, and why."""
 
     reason: str
@@ -37,8 +39,8 @@ def of_news(
     told_s: float | None,
     *,
     gate_started_at: float,
-    baselines: "Callable[[], Baselines] | None" = None,
-) -> "tuple[Verdict, Reports, Mapping[str, Any]]":
+    baselines: Callable[[], Baselines] | None = None,
+) -> tuple[Verdict, Reports, Mapping[str, Any]]:
     """The verdict of an item that has ended, from news of that ``kind`` (see ``messages``); pytest's reports, and
     the facts that came with it. ``told_s`` is when it was first told to end."""
     reports: Reports = ()
@@ -88,7 +90,7 @@ def _of_command(
     facts: Mapping[str, Any],
     order: Order | None,
     gate_started_at: float,
-    baselines: "Callable[[], Baselines] | None",
+    baselines: Callable[[], Baselines] | None,
 ) -> Verdict:
     """The verdict of a command that ran to its end, or to the one it was told."""
     leaked = tuple(Leaked(**leak) for leak in facts.get("leaked", ()))
@@ -122,7 +124,7 @@ def _judged(
     verdict: Verdict,
     check: Check,
     commands: Sequence[Mapping[str, Any]],
-    baselines: "Callable[[], Baselines] | None",
+    baselines: Callable[[], Baselines] | None,
 ) -> Verdict:
     if not check.expect and not any("judged" in command for command in commands):
         return verdict
@@ -136,7 +138,7 @@ def _of_item(
     facts: Mapping[str, Any],
     order: Order | None,
     gate_started_at: float,
-    baselines: "Callable[[], Baselines] | None",
+    baselines: Callable[[], Baselines] | None,
 ) -> Verdict:
     """The verdict of a function check or test from pytest's reports of it."""
     commands = facts["commands"]
@@ -184,7 +186,7 @@ def _of_late(verdict: Verdict, check: Check, order: Order, told_s: float) -> Ver
     return verdict._replace(outcome=ended.outcome, summary=ended.summary, reason=ended.reason)
 
 
-def _measured(facts: Mapping[str, int | float]) -> "Mapping[str, Metric]":
+def _measured(facts: Mapping[str, int | float]) -> Mapping[str, Metric]:
     measured = {name: number for name, number in facts.items() if isinstance(number, float)}
     if not measured:
         return {}

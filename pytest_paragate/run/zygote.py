@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -50,13 +51,17 @@ def start_for(session: pytest.Session, checks: Sequence[Check]) -> Zygote:
     are_commands = {check.command is not None for check in checks}
 
     def prepare() -> None:
-        import pytest_paragate.run.pipe_io
-        import pytest_paragate.run.start
-
         if True in are_commands:
             import pytest_paragate.run.commands
         if False in are_commands:
-            import pytest_paragate.run.items  # noqa: F401
+            import pytest_paragate.run.items
+            import pytest_paragate.run.plugins
+            import pytest_paragate.run.relay  # noqa: F401
+
+    # Half here and half in the server: then both are ready at the same time. What is imported there takes longer, as
+    # every page that it touches is copied.
+    import pytest_paragate.run.pipe_io
+    import pytest_paragate.run.start  # noqa: F401
 
     return Zygote(become_worker, prepare)
 
@@ -73,6 +78,8 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
+        with contextlib.suppress(ImportError, OSError, AttributeError):
+            linux.find_prctl()  # or both sides and each worker look for it
         # What is there now stays until the end, here (the session unfreezes it) and in every worker. Keeping the
         # collector off it saves its time, and keeps the pages shared.
         garbage.set_aside()
