@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, TypeAlias, TypeVar
 
-from pytest_paragate.model import Check, Value
+from pytest_paragate.model import Check, Claims, Value
 
 MAX_GLOBS_PER_DIRECTORY = 200
 """More different globs than this in one directory are taken for the whole directory, which keeps the table small."""
@@ -262,17 +262,6 @@ def overlap_table(
 def _above(start: tuple[str, ...], by_start: Mapping[tuple[str, ...], list[int]]) -> Iterator[int]:
     for depth in range(len(start) + 1):
         yield from by_start.get(start[:depth], ())
-
-
-class Claims(Value):
-    """What one check holds while it runs, as indices into the plan's patterns and resources.
-
-    Only what somebody else may want as well is listed, so most checks claim nothing.
-    """
-
-    reads: tuple[int, ...] = ()
-    writes: tuple[int, ...] = ()
-    uses: tuple[tuple[int, int], ...] = ()  # resource, amount
 
 
 NO_CLAIMS = Claims()

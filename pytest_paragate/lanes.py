@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from pytest_paragate.independence import NO_CLAIMS, Claims, Holdings, Port
+from pytest_paragate.independence import NO_CLAIMS, Holdings, Port
+from pytest_paragate.model import Claims
 from pytest_paragate.plan import Plan
 
 PATIENCE = 3

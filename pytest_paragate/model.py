@@ -110,6 +110,17 @@ class Slot(NamedTuple):
         return f"{self.agent}/{self.number}"
 
 
+class Claims(NamedTuple):
+    """What one check holds while it runs, as indices into the plan's patterns and resources.
+
+    Only what somebody else may want as well is listed, so most checks claim nothing.
+    """
+
+    reads: tuple[int, ...] = ()
+    writes: tuple[int, ...] = ()
+    uses: tuple[tuple[int, int], ...] = ()  # resource, amount
+
+
 class CommandSpec(Value):
     """A program to run. ``env`` is laid over the gate's own environment; ``cwd`` is absolute.
 

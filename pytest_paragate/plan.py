@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_paragate.independence import NO_CLAIMS, Claims, Resource, overlap_table, shown_path, total_uses, why_apart
-from pytest_paragate.model import GROUP_PREFIX, Check, Group, PlanError, Value, nearest
+from pytest_paragate.independence import NO_CLAIMS, Resource, overlap_table, shown_path, total_uses, why_apart
+from pytest_paragate.model import GROUP_PREFIX, Check, Claims, Group, PlanError, Value, nearest
 
 if TYPE_CHECKING:
     from pytest_paragate.groups import GroupNames, PlannedGroup
@@ -484,7 +484,7 @@ def _claim(
     number = {pattern: i for i, pattern in enumerate(patterns)}
     resources, resource_number = _shared_resources(checks, slots, capacities, cpus)
     cpus_number = resource_number.get("")
-    known: dict[tuple[object, ...], Claims] = {((), (), ()): NO_CLAIMS}
+    known: dict[Claims, Claims] = {NO_CLAIMS: NO_CLAIMS}
     plain = NO_CLAIMS if cpus_number is None else Claims(uses=((cpus_number, 1),))
     found: list[Claims] = []
     for check in checks:
@@ -497,7 +497,7 @@ def _claim(
         writes = tuple(dict.fromkeys(number[p] for p in check.writes if is_shared[number[p]]))
         reads = tuple(dict.fromkeys(number[p] for p in check.reads if is_shared[number[p]]))
         claims = Claims(reads=reads, writes=writes, uses=tuple(uses))
-        found.append(known.setdefault((reads, writes, claims.uses), claims))
+        found.append(known.setdefault(claims, claims))
     return tuple(found), patterns, overlaps, resources
 
 

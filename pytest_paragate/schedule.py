@@ -34,9 +34,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_paragate.independence import Claims
 from pytest_paragate.lanes import Key, Lanes
-from pytest_paragate.model import Slot, Value, assert_never
+from pytest_paragate.model import Claims, Slot, Value, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.pool import Pool
 

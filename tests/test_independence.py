@@ -12,13 +12,13 @@ from plans import ROOT, check
 
 from pytest_paragate.independence import (
     MAX_GLOBS_PER_DIRECTORY,
-    Claims,
     Holdings,
     Resource,
     can_overlap,
     overlap_table,
     why_apart,
 )
+from pytest_paragate.model import Claims
 
 
 @pytest.mark.parametrize(

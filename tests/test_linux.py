@@ -169,6 +169,7 @@ def test_nothing_raises_where_there_is_no_such_kernel(monkeypatch: pytest.Monkey
     assert linux.pidfd(os.getpid()) is None
     monkeypatch.setitem(sys.modules, "_ctypes", None)
     monkeypatch.setitem(sys.modules, "ctypes", None)
+    linux.find_prctl.cache_clear()
     assert linux.become_subreaper() is False
     assert linux.die_with_parent() is False
 
@@ -179,6 +180,7 @@ def test_one_half_of_ctypes_is_enough(monkeypatch: pytest.MonkeyPatch, hidden: s
 
     libc, adopts = ctypes.CDLL(None), ctypes.c_int()
     monkeypatch.setitem(sys.modules, hidden, None)
+    linux.find_prctl.cache_clear()
     for wanted in (True, False):
         assert linux.become_subreaper(wanted)
         libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts))

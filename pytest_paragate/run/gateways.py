@@ -234,7 +234,7 @@ class ForkWorker(Connected):
         self._zygote.kill(self.id, shows_stack=shows_stack)
 
     def is_stopped(self) -> bool:
-        return self.pid is not None and linux.is_stopped(self.pid)
+        return self._zygote.is_stopped() or (self.pid is not None and linux.is_stopped(self.pid))
 
     def printed(self) -> str:
         from pytest_paragate.run.excerpt import read_captured

@@ -62,7 +62,7 @@ _OVERDUE_S = 5.0
 _WINDING_UP_S = 0.2
 # How long a result may wait to be reported while there is work to hand out, seconds.
 _REPORT_EVERY_S = 0.2
-# How often a worker that is busy with items and silent is looked at, seconds.
+# How often a worker that is busy, or should end, and is silent is looked at, seconds.
 _LOOK_EVERY_S = 0.2
 # How long a busy worker may be stopped by a signal, seconds.
 _STOPPED_S = 2.0
@@ -215,7 +215,7 @@ class Loop:
         times = [seat.deadline for seat in self._seats.values() if seat.deadline is not None]
         times += [deadline for _, deadline in self._leaving.values()]
         times += self._resting.values()
-        if any(seat.is_busy for seat in self._seats.values()):
+        if self._leaving or any(seat.is_busy for seat in self._seats.values()):
             times.append(self._looked_at + _LOOK_EVERY_S)
         if not times:
             return self._inbox.get()
@@ -670,14 +670,18 @@ class Loop:
                 seat.worker.kill(shows_stack=self._is_item(seat.current))
         for worker_id, (worker, kill_at) in list(self._leaving.items()):
             if kill_at <= now:
-                self._result.problems.append(f"worker {worker_id} did not end its fixtures in time and was killed")
+                if worker_id not in self._parted:
+                    self._result.problems.append(f"worker {worker_id} did not end its fixtures in time and was killed")
                 self._leaving[worker_id] = worker, now + _GOODBYE_S
                 self._parted.add(worker_id)
                 worker.kill()
 
     def _end_stopped(self) -> None:
-        """Kill busy workers that a signal has stopped and nobody continues: they would never be heard of again."""
+        """Kill workers that a signal has stopped and nobody continues: they would never be heard of again."""
         now = time.monotonic()
+        for worker_id, (worker, kill_at) in self._leaving.items():
+            if worker.is_stopped():
+                self._leaving[worker_id] = worker, min(kill_at, now + _STOPPED_S)
         for seat in self._seats.values():
             if seat.worker is None or not seat.pending or not seat.worker.is_stopped():
                 seat.stopped_at = None

@@ -218,7 +218,7 @@ def of_death(
     how = why or how_ended(status)
     if order is not None:
         ended = _of_order(check, order, returncode=status or 0)
-    elif was_stopped:
+    elif was_stopped and why is None:
         text = "stopped by a signal and not continued"
         ended = ending.Ending(outcome=Outcome.CRASHED, summary=text, reason=f"worker {worker} was {text}")
     elif why is not None:

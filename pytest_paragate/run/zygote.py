@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 # How long the clean-up goes on killing processes that keep forking, seconds.
 _KILL_EVERYTHING_S = 1.5
-# How long the last word of the server may take to be heard by who listens to it, seconds.
-_HEARD_WITHIN_S = 2.0
+# How often a server that should end is looked at, seconds.
+_LOOK_EVERY_S = 0.1
 _MESSAGE_BYTES = 65536
 
 BecomeWorker = Callable[[str, int, int], NoReturn]
@@ -92,6 +92,7 @@ class Zygote:
                 os._exit(0)
         theirs.close()
         self._socket = ours
+        self._was_stopped = False
 
     def fork(self, worker: str, read_fd: int, write_fd: int) -> None:
         """Ask for a worker that speaks on the two given pipe ends; they may be closed here afterwards."""
@@ -100,9 +101,20 @@ class Zygote:
     def kill(self, worker: str, *, shows_stack: bool) -> None:
         """Kill a worker and its process group, which may say first what it was doing.
 
-        Nothing happens when it has ended already.
+        Nothing happens when it has ended already. A server that is stopped would not hear of it, and is killed itself,
+        with which everything below it ends.
         """
+        self.kill_if_stopped()
         self._send({"kill": worker, "shows_stack": shows_stack})
+
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped the server: then no worker starts, and none is known to have ended."""
+        return linux.is_stopped(self.pid)
+
+    def kill_if_stopped(self) -> None:
+        if self.is_stopped():
+            self._was_stopped = True
+            os.kill(self.pid, signal.SIGKILL)
 
     def allow(self, pids: list[int]) -> None:
         """Name processes that may outlive the run (``leaks="allow"``)."""
@@ -122,6 +134,8 @@ class Zygote:
             _, status = os.waitpid(self.pid, 0)
         except ChildProcessError:
             return "the fork server is gone"
+        if self._was_stopped:
+            return "the fork server was stopped by a signal and not continued"
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         return f"the fork server {how}"
@@ -136,12 +150,12 @@ class Zygote:
     def close(self, reader: threading.Thread) -> None:
         """End the server and everything below it, and wait until it is gone and ``reader`` has heard of that."""
         self.end()
-        try:
+        while reader.is_alive():  # it waits for the server's end; closing our end of the socket under it would fail it
+            reader.join(_LOOK_EVERY_S)
+            if reader.is_alive():
+                self.kill_if_stopped()
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            pass
-        # It sees the server's end close. Closing ours under it would fail it, or hand the descriptor's number on.
-        reader.join(_HEARD_WITHIN_S)
         self._socket.close()
 
     def _send(self, message: dict[str, Any]) -> None:

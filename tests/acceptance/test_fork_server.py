@@ -34,6 +34,19 @@ def kills():
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(300)
 """
+STOPPING = """
+import os, signal, time
+import pytest_paragate as gate
+
+waits = gate.command("sleep 601", agent="a")
+
+@gate.check(agent="b")
+def stops():
+    os.kill(os.getppid(), signal.SIGSTOP)
+    {then}
+
+later = gate.command("touch later-ran", agent="b", after="stops")
+"""
 TESTS = """
 import pathlib, time
 import pytest
@@ -77,4 +90,24 @@ def test_a_killed_fork_server(project: Project, extra: list[str]) -> None:
     assert run.report["missing"] == []
     assert not (project.folder / "later-ran").exists()
     assert "Traceback" not in run.text
+    assert project.processes() == {}
+
+
+def test_a_stopped_fork_server_is_as_good_as_a_killed_one(project: Project) -> None:
+    project.write({"conftest.py": STOPPING.format(then="time.sleep(300)"), "pyproject.toml": INI})
+    run = project.run("--paragate-workers=fork", "--tb=short")
+    why = "the fork server was stopped by a signal and not continued"
+    assert run.outcomes() == {"waits": "error", "stops": "error", "later": "cancelled"}, run.text
+    assert [run.check(name)["reason"] for name in ("waits", "stops")] == [why, why]
+    assert run.status == 1
+    assert not (project.folder / "later-ran").exists()
+    assert project.processes() == {}
+
+
+def test_a_fork_server_that_is_stopped_when_all_is_done_keeps_nobody_waiting(project: Project) -> None:
+    conftest = STOPPING.format(then="pass").replace("sleep 601", "true").replace("later", "# later")
+    project.write({"conftest.py": conftest, "pyproject.toml": INI})
+    run = project.run("--paragate-workers=fork")
+    assert run.outcomes() == {"waits": "passed", "stops": "passed"}, run.text
+    assert run.status == 0, run.text
     assert project.processes() == {}
