@@ -9,7 +9,7 @@ import math
 import os
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from pytest_paragate.model import CommandSpec, Kind, Value, nearest
 from pytest_paragate.paths import is_within, normal_path
@@ -248,16 +248,33 @@ def _uses(key: str, value: object, _: Surroundings) -> tuple[tuple[str, int], ..
             if not isinstance(resource, str) or not resource.strip():
                 raise ValueRefusedError(f"`{key}` cannot name a resource {shown(resource)}: it must be a text")
             parse_count(amount, f"`{key}` of {shown(resource)}")
+        _refuse_same_variable(key, value)
         return tuple(value.items())
     if isinstance(value, (list, tuple)) and any(value.count(part) > 1 for part in value):
         raise ValueRefusedError(f"`{key}` names a resource twice: {shown(value)}", 'write {"gpu": 2} to use two of one')
     try:
-        return tuple((resource, 1) for resource in _texts(key, value))
+        resources = _texts(key, value)
     except ValueRefusedError:
         raise ValueRefusedError(
             f"`{key}` must be a text, a list of texts or a table of amounts, not {shown(value)}",
             f'write {key}="db", {key}=["db", "port:8000"] or {key}={{"gpu": 2}}',
         ) from None
+    _refuse_same_variable(key, resources)
+    return tuple((resource, 1) for resource in resources)
+
+
+def _refuse_same_variable(key: str, resources: Collection[str]) -> None:
+    """Of two resources that the same variable would tell the units of, a command could know those of one only."""
+    if len(resources) < 2:
+        return
+    from pytest_paragate.units import variable
+
+    known: dict[str, str] = {}
+    for resource in resources:
+        other = known.setdefault(variable(resource), resource)
+        if other != resource:
+            what = f"`{key}` names {shown(other)} and {shown(resource)}, and {variable(resource)} cannot stand for both"
+            raise ValueRefusedError(what, "rename one of the two resources")
 
 
 def _environment(key: str, value: object, _: Surroundings) -> dict[str, str]:

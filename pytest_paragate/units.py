@@ -73,10 +73,11 @@ def refuse_units_taken_twice(checks: Iterable[Check], capacities: Mapping[str, i
                 )
 
 
+def variable(resource: str) -> str:
+    """The environment variable that tells a command its units of a resource: ``PARAGATE_UNIT_PORT``."""
+    return "PARAGATE_UNIT_" + re.sub(r"\W", "_", resource, flags=re.ASCII).upper()
+
+
 def variables(held: Mapping[str, Sequence[int]]) -> dict[str, str]:
     """Environment variables that tell a command its units: ``PARAGATE_UNIT_PORT=8001``."""
-    return {
-        "PARAGATE_UNIT_" + re.sub(r"\W", "_", resource, flags=re.ASCII).upper(): ",".join(map(str, units))
-        for resource, units in held.items()
-        if units
-    }
+    return {variable(resource): ",".join(map(str, units)) for resource, units in held.items() if units}

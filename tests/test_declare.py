@@ -159,6 +159,7 @@ WRONG_KEYS: list[tuple[dict[str, Any], str, str]] = [
     ({"uses": {"gpu": 0}}, "`uses` of 'gpu' cannot be 0", ""),
     ({"uses": {3: 1}}, "`uses` cannot name a resource 3", ""),
     ({"uses": ["gpu", "gpu"]}, "`uses` names a resource twice", '{"gpu": 2}'),
+    ({"uses": ["port-a", "port_a"]}, "PARAGATE_UNIT_PORT_A cannot stand for both", "rename one"),
     ({"uses": 3}, "`uses` must be a text, a list of texts or a table of amounts, not 3", 'uses={"gpu": 2}'),
     ({"needs": 3}, "`needs` must be a text or a list of texts, not 3", 'needs=["lint"]'),
     ({"needs": ["a", None]}, "`needs` must be a text or a list of texts", ""),

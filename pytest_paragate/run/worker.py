@@ -36,6 +36,8 @@ _ORPHAN_S = 1.0
 class StopRequested(BaseException):
     """Raised in the main thread of a worker whose running item was told to end."""
 
+    __module__ = "builtins"  # so that reports show its name alone
+
 
 class Worker:
     """Everything that one worker process has: its channel, its spool and, once there is one, its session."""

@@ -663,6 +663,7 @@ def test_a_late_test_shows_what_it_was_doing(project: Project, workers: str) -> 
     assert "TIMEOUT  test_it.py::test_spins_in_c  took longer than 0.5 s" in run.lines
     assert re.search(r'File ".*test_it\.py", line \d+ in test_spins_in_c$', run.text, re.MULTILINE)
     assert "pytest_pyfunc_call" not in run.text
+    assert "pytest_paragate." not in run.text
 
 
 def test_a_worker_that_was_stopped_is_replaced(project: Project, workers: str) -> None:
