@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plans import ROOT, check
 
@@ -103,11 +103,13 @@ def test_patterns_that_share_a_path_overlap(one: str, other: str, path: tuple[st
         assert can_overlap(one, other)
 
 
-NAMES = ["".join(letters) for size in range(1, 6) for letters in itertools.product("abc", repeat=size)]
+# The shortest name that two such patterns share has a letter for each of theirs at most, without the asterisks.
+NAMES = ["".join(letters) for size in range(1, 7) for letters in itertools.product("abc", repeat=size)]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text("ab*?", min_size=1, max_size=4), st.text("ab*?", min_size=1, max_size=4))
+@example("*a??", "bbb*")
 def test_patterns_of_one_name_overlap_only_if_they_share_a_name(one: str, other: str) -> None:
     if "**" not in one + other:
         shared = any(fnmatch.fnmatchcase(name, one) and fnmatch.fnmatchcase(name, other) for name in NAMES)

@@ -18,6 +18,7 @@ from .gates import GateRun, Project
 
 PYTEST = f"{sys.executable} -m pytest -p no:cacheprovider -q"
 KNOWS_NO_TESTS = sys.version_info >= (3, 12)
+COUNTS_NO_SKIPS = sys.version_info[:3] == (3, 12, 1)
 UNITTEST = f"{sys.executable} -m unittest"
 
 
@@ -38,7 +39,9 @@ WAYS = {
     "all tests skipped": Way(f"{PYTEST} skipped", "unmet", "no tests ran, 1 skipped"),
     # unittest itself says so with its exit status from Python 3.12 on.
     "wrong directory": Way(f"cd empty && {UNITTEST}", "failed" if KNOWS_NO_TESTS else "unmet", "no tests ran"),
-    "all unit tests skipped": Way(f"{UNITTEST} unit.Skipped", "unmet", "no tests ran, 1 skipped"),
+    "all unit tests skipped": Way(
+        f"{UNITTEST} unit.Skipped", "failed" if COUNTS_NO_SKIPS else "unmet", "no tests ran, 1 skipped"
+    ),
     "cargo filter matches nothing": Way("cargo-no-match test nothing_like_it", "unmet", "no tests ran, 2 deselected"),
     "go has no test files": Way("go-warn test ./...", "unmet", "no tests ran"),
     "go filter matches nothing": Way("go-no-match test -run Nothing ./...", "unmet", "no tests ran"),

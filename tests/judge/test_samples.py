@@ -196,6 +196,8 @@ EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
     "unittest/fail": ("failed", '2/4 tests passed, 1 skipped', 2, '-:-:-:error:-'),
     "unittest/no-tests": ("unmet", 'no tests ran', 0, None),
     "unittest/pass": ("passed", '2/2 tests passed', 0, None),
+    "unittest/skips-left-out": ("passed", '1/1 test passed, 1 skipped', 0, None),
+    "unittest/skips-left-out-verbose": ("passed", '1/1 test passed, 1 skipped', 0, None),
     "unittest/warn": ("passed", '1/1 test passed, 1 skipped', 0, None),
     "valgrind/fail": ("failed", '48 bytes definitely lost', 1, 'a.c:3:-:error:memcheck'),
     "valgrind/invalid-write": ("failed", '0 leaks, 1 memory error', 1, 'a.c:4:-:error:memcheck'),
