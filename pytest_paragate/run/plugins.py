@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +41,15 @@ def keep_from_clearing(config: pytest.Config) -> None:
     for name in _CLEARS:
         if hasattr(config.option, name):
             setattr(config.option, name, False)
+
+
+def settle_seed(config: pytest.Config, workerinput: Mapping[str, Any]) -> None:
+    """Before a fresh session is configured: the main process has found the last seed in the cache.
+
+    pytest-randomly before 5.1 looks there in each process, while others may just be writing.
+    """
+    if getattr(config.option, "randomly_seed", None) == "last" and "randomly_seed" in workerinput:
+        config.option.randomly_seed = workerinput["randomly_seed"]
 
 
 def begin(config: pytest.Config) -> None:

@@ -187,6 +187,7 @@ def _boot(worker: Worker) -> str | None:
         config._parser.prog = os.path.basename(workerinput["mainargv"][0])
         inherit.mark_as_worker(config, workerinput)
         plugins.keep_from_clearing(config)
+        plugins.settle_seed(config, workerinput)
         benchmarks.before_configure(config)
         config.stash[BOOTED], config.stash[WITNESS] = worker, witness
         config.pluginmanager.register(witness, "paragate-witness")

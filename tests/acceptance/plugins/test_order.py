@@ -33,6 +33,13 @@ class TestGroup:
 @pytest.mark.parametrize("number", range(8))
 def test_each(number): pass
 """
+# As if somebody had opened the file to write, which empties it.
+WRITING = """
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        (config.rootpath / ".pytest_cache/v/randomly_seed").write_text("")
+"""
 FILES = {"conftest.py": CONFTEST, "test_a.py": TESTS, "test_b.py": TESTS, "test_c.py": TESTS}
 
 
@@ -71,6 +78,17 @@ def test_randomly_tells_its_seed_and_takes_it_again(project: Project, workers: s
     assert match is not None
     first = {line[0]: line[2] for line in ran(project)}
     project.run("-p", "pytest_randomly", "--randomly-seed=last", "-n2", workers)
+    assert {line[0]: line[2] for line in ran(project)} == first
+
+
+def test_the_last_seed_is_known_while_another_process_writes_it_down(project: Project, workers: str) -> None:
+    pytest.importorskip("pytest_randomly")
+    project.write(FILES)
+    project.run("-p", "pytest_randomly", "--randomly-seed=77", workers)
+    first = {line[0]: line[2] for line in ran(project)}
+    project.write({"conftest.py": CONFTEST + WRITING})
+    run = project.run("-p", "pytest_randomly", "--randomly-seed=last", "-n2", workers)
+    assert "Using --randomly-seed=77" in run.text
     assert {line[0]: line[2] for line in ran(project)} == first
 
 
