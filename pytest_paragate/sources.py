@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_paragate import declare, tables
+from pytest_paragate import declare
 from pytest_paragate.declare import Declaration
 from pytest_paragate.keys import Surroundings, ValueRefusedError, check_name
 from pytest_paragate.model import Check, DeclarationError, Group, Place, Value
@@ -125,7 +125,7 @@ class Sources:
     def table(self, path: Path) -> Source | None:
         """What the pyproject.toml at ``path`` declares; None if nothing."""
         if path not in self._tables:
-            self._tables[path] = self._read_table(path) if tables.mentions_checks(str(path)) else None
+            self._tables[path] = self._read_table(path) if _mentions_checks(path) else None
         return self._tables[path]
 
     def plugins(self) -> list[Source]:
@@ -146,7 +146,9 @@ class Sources:
         return declare.relative_place(Place(file=str(path)), self._root).file
 
     def _read_table(self, path: Path) -> Source | None:
-        found = tables.read_table(str(path))
+        from pytest_paragate.tables import read_table
+
+        found = read_table(str(path))
         source = Source(nodeid=self._nodeid(path), path=path)
         for place, problem in found.problems:
             self._refuse(source, problem, place)
@@ -256,3 +258,11 @@ def _names_of_declarations(namespace: Mapping[str, object]) -> dict[int, str]:
         if declaration is not None:
             names.setdefault(id(declaration), variable)
     return names
+
+
+def _mentions_checks(path: Path) -> bool:
+    """Whether the file could hold ``[tool.paragate]``; says no rather than fail."""
+    try:
+        return b"paragate" in path.read_bytes()
+    except OSError:
+        return False

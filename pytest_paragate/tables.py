@@ -28,15 +28,6 @@ class Table(Value):
     problems: tuple[tuple[Place, ValueRefusedError], ...] = ()
 
 
-def mentions_checks(path: str) -> bool:
-    """Whether the file could hold ``[tool.paragate]``; says no rather than fail."""
-    try:
-        with open(path, "rb") as file:
-            return b"paragate" in file.read()
-    except OSError:
-        return False
-
-
 def read_table(path: str) -> Table:
     """The checks declared in the TOML file at ``path``. Never raises for what is in the file."""
     if sys.version_info >= (3, 11):

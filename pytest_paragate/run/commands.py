@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_paragate.judge import programs
 from pytest_paragate.run import linux, process
 from pytest_paragate.run.excerpt import merge_log, read_excerpt
 from pytest_paragate.run.messages import ENDED, WORKER_VARIABLES, Message
@@ -98,6 +97,8 @@ class Commands:
 
     def _judged(self, message: Message, done: Completed) -> Message:
         """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
+        from pytest_paragate.judge import programs  # not before the first command has been started
+
         is_shell = message.get("shell", False)
         if not (message.get("own") or message.get("parse") or programs.may_know(message["argv"], is_shell)):
             return {}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pytest_paragate.model import Value
-from pytest_paragate.run import linux, messages, orphans
+from pytest_paragate.run import linux, messages
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.zygote import Zygote
 
@@ -322,6 +322,8 @@ class ForkLauncher:
             self._hear(news)
         self._loss = self._zygote.how_ended()
         if not self._is_closing:
+            from pytest_paragate.run import orphans
+
             orphans.kill(self._allowed | self.spared)
         for worker in list(self._workers.values()):
             worker.gone(None, self._loss, is_final=True)

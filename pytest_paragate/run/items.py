@@ -9,6 +9,8 @@ Rules
   replaces the worker.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import os
@@ -19,20 +21,17 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_paragate.model import DEFAULT_GRACE_S
+from pytest_paragate.model import DEFAULT_GRACE_S, Value
 from pytest_paragate.run import excerpt, inherit, linux, stack
-from pytest_paragate.run.live import LiveStreams
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import StopRequested, Worker
 
-if sys.platform != "win32":
-    import resource
-
-    _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+if TYPE_CHECKING:
+    from pytest_paragate.run.live import LiveStreams
 
 _SIGNALS = tuple(map(int, signal.valid_signals()))
 
@@ -118,7 +117,7 @@ class ItemRunner:
         # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
         session.gethookproxy = functools.cache(session.gethookproxy)  # type: ignore[method-assign, assignment]
         stack.show_on_signal(crash_path)
-        self._live = LiveStreams(f"{crash_path}.out", crash_path, worker.stream) if worker.setup["streams"] else None
+        self._live = _live_streams(worker) if worker.setup["streams"] else None
         self._is_relaying = False
         self._config.pluginmanager.register(self, "paragate-relay")
         self._is_relaying = True
@@ -326,11 +325,18 @@ def _late_report(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestR
     return report
 
 
+def _live_streams(worker: Worker) -> LiveStreams:
+    from pytest_paragate.run.live import LiveStreams
+
+    crash_path = worker.setup["crash_path"]
+    return LiveStreams(f"{crash_path}.out", crash_path, worker.stream)
+
+
 class _StandIn(pytest.Item):
     """A next item that is not known yet: a neighbour with the same parents."""
 
     @classmethod
-    def beside(cls, item: pytest.Item) -> "_StandIn":
+    def beside(cls, item: pytest.Item) -> _StandIn:
         assert item.parent is not None
         stand_in: _StandIn = cls.from_parent(item.parent, name="<next>")
         return stand_in
@@ -339,7 +345,7 @@ class _StandIn(pytest.Item):
         raise AssertionError("a stand-in is never run")
 
 
-class _ProcessState(NamedTuple):
+class _ProcessState(Value):
     """What a check could change for the checks that come after it in the same process."""
 
     folder: str | None
@@ -351,7 +357,7 @@ class _ProcessState(NamedTuple):
     children: frozenset[int]
 
     @classmethod
-    def now(cls) -> "_ProcessState":
+    def now(cls) -> _ProcessState:
         environment = dict(os.environ)
         environment.pop("PYTEST_CURRENT_TEST", None)
         return cls(
@@ -434,7 +440,10 @@ def _limits() -> tuple[object, ...]:
     os.umask(mask)
     if sys.platform == "win32":
         return (mask,)
-    return mask, os.getpriority(os.PRIO_PROCESS, 0), tuple(resource.getrlimit(limit) for limit in _LIMITS)
+    import resource  # of function checks only, which come before anything that could keep it from being imported
+
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    return mask, os.getpriority(os.PRIO_PROCESS, 0), tuple(map(resource.getrlimit, limits))
 
 
 def _cpu_s() -> float:
