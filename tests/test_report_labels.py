@@ -49,6 +49,17 @@ def test_labels_say_what_items_say_in_whatever_order_they_are_asked_for(items: l
         assert list(dict.fromkeys(label.keywords)) == list(item.keywords)
 
 
+def test_a_name_of_a_class_of_its_own_is_no_obstacle(items: list[pytest.Item]) -> None:
+    key = type("Key", (str,), {})("key")
+    items[3].keywords[key] = True
+    labels = Labels(items)
+    labels.pack()
+    for index, item in enumerate(items):
+        label = labels.of(index)
+        assert (label.nodeid, list(dict.fromkeys(label.keywords))) == (item.nodeid, list(item.keywords))
+    assert key in labels.of(3).keywords
+
+
 def test_a_label_can_be_asked_for_again_and_without_packing(items: list[pytest.Item]) -> None:
     packed, unpacked = Labels(items), Labels(items)
     packed.pack()

@@ -39,7 +39,7 @@ class Labels:
     def pack(self) -> None:
         """Write down what is known already; what is not takes longer to find out than it saves."""
         facts = list(_facts(self._items))
-        self._packed = [marshal.dumps(facts[at : at + _TOGETHER]) for at in range(0, len(facts), _TOGETHER)]
+        self._packed = [_packed(facts[at : at + _TOGETHER]) for at in range(0, len(facts), _TOGETHER)]
 
     def of(self, index: int) -> Label:
         found = self._unpacked(index) if self._packed else None
@@ -62,6 +62,22 @@ class Labels:
         if not any(together):
             del self._open[number]
         return found
+
+
+def _packed(facts: list[Any]) -> bytes:
+    """Where a name is a text of a plugin's own class, which cannot be written down, that test goes without."""
+    try:
+        return marshal.dumps(facts)
+    except ValueError:
+        return marshal.dumps([fact if _can_be_packed(fact) else None for fact in facts])
+
+
+def _can_be_packed(fact: Any) -> bool:
+    try:
+        marshal.dumps(fact)
+    except ValueError:
+        return False
+    return True
 
 
 def _facts(items: Sequence[pytest.Item]) -> Iterator[Any]:
