@@ -13,7 +13,7 @@ from pytest_paragate.judge import names
 from pytest_paragate.judge.facts import from_data, to_data
 from pytest_paragate.verdict import Outcome
 
-from .recorded import SAMPLES, judged_sample, read, samples
+from .recorded import SAMPLES, judged, judged_sample, output_of, read, samples
 
 # "tool/case": outcome, summary, how many findings are kept, the first one as file:line:column:severity:rule.
 EXPECTED: dict[str, tuple[str, str, int, str | None]] = {
@@ -234,6 +234,23 @@ def test_a_recorded_output_is_judged(case: str, tmp_path: Path) -> None:
         assert all(issue.message for issue in issues)
     if found.facts is not None:
         assert from_data(to_data(found.facts)).counts == found.facts.counts
+
+
+ALL_SKIPPED = "\n" + "-" * 70 + "\nRan 2 tests in 0.000s\n\nOK (skipped=2)\n"
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "ss",
+        "connecting to db ... ok\nss",
+        "..\nss",
+        "a (m.T.a) ... ok\na (m.T.a) ... skipped ''\nb (m.T.b) ... skipped ''",
+    ],
+)
+def test_what_only_looks_like_a_pass_beside_skipped_unit_tests_is_none(printed: str, tmp_path: Path) -> None:
+    output = output_of(tmp_path, b"", (printed + ALL_SKIPPED).encode())
+    assert judged(tmp_path, "python -m unittest", output).outcome is Outcome.UNMET
 
 
 def test_a_flaky_test_of_nextest_is_counted(tmp_path: Path) -> None:

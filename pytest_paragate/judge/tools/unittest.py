@@ -11,6 +11,7 @@ _RAN = re.compile(r"Ran (\d+) tests? in [\d.]+s")
 _RESULT = re.compile(r"(OK|FAILED|NO TESTS RAN)(?: \(([^()]*)\))?")
 _PART = re.compile(r"([a-z ]+)=(\d+)")
 _LETTERS = re.compile(r"[.sFExu]+")
+_LINE = re.compile(r"\w+ \([\w.]+\) \.\.\. (ok|skipped .*)")
 _FINDING = re.compile(r"(FAIL|ERROR): (\S.*)")
 
 
@@ -52,11 +53,11 @@ def judge(output: Output) -> Facts | None:
 
 def _leaves_skips_out(output: Output, ran: int, skipped: int) -> bool:
     """Whether what was skipped is not among what "ran", as in Python 3.12.1: there is a letter or a line for each."""
-    letters = passed = left_out = 0
+    results = []
     for line in output.err.lines():
         line = line.strip()
-        if _LETTERS.fullmatch(line):
-            letters, left_out = letters + len(line), left_out + line.count("s")
-        elif " ... " in line:
-            passed, left_out = passed + line.endswith(" ... ok"), left_out + (" ... skipped " in line)
-    return left_out == skipped and (letters == ran + skipped or 0 < passed <= ran)
+        if _LETTERS.fullmatch(line) and (len(line), line.count("s")) == (ran + skipped, skipped):
+            return True
+        if match := _LINE.fullmatch(line):
+            results.append(match[1] == "ok")
+    return (results.count(True), results.count(False)) == (ran, skipped)
