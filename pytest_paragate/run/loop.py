@@ -151,6 +151,7 @@ class Loop:
         self._launched: list[tuple[WorkerHandle, str, float, int]] = []  # with slot, time and restarts
         self._by_worker: dict[str, _Seat] = {}
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
+        self._stopped_since: dict[str, float] = {}  # of those that leave
         self._parted: set[str] = set()  # workers that need not be heard of any more: they said goodbye, or were killed
         self._journals: dict[str, JournalReader] = {}  # by worker id
         self._being_read: set[str] = set()
@@ -679,9 +680,12 @@ class Loop:
     def _end_stopped(self) -> None:
         """Kill workers that a signal has stopped and nobody continues: they would never be heard of again."""
         now = time.monotonic()
-        for worker_id, (worker, kill_at) in self._leaving.items():
-            if worker.is_stopped():
-                self._leaving[worker_id] = worker, min(kill_at, now + _STOPPED_S)
+        for worker_id, (worker, _) in self._leaving.items():
+            if not worker.is_stopped():
+                self._stopped_since.pop(worker_id, None)
+            elif now - self._stopped_since.setdefault(worker_id, now) > _STOPPED_S:
+                del self._stopped_since[worker_id]
+                self._leaving[worker_id] = worker, now  # it is overdue
         for seat in self._seats.values():
             if seat.worker is None or not seat.pending or not seat.worker.is_stopped():
                 seat.stopped_at = None

@@ -674,6 +674,24 @@ def test_a_worker_that_was_stopped_is_replaced(project: Project, workers: str) -
     assert re.search(r"crashed: worker gw0 was stopped by a signal and not continued after \d", run.text)
 
 
+def test_a_worker_that_was_stopped_for_a_moment_may_end_its_fixtures(project: Project, workers: str) -> None:
+    text = """
+import os, pathlib, signal, subprocess, time
+import pytest
+@pytest.fixture(scope="session")
+def slow():
+    yield
+    subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -CONT {os.getpid()}"], start_new_session=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(2.5)
+    pathlib.Path("ended").touch()
+def test_it(slow): pass
+"""
+    run = project.write({"test_it.py": text}).run(workers)
+    assert run.status == 0, run.text
+    assert (project.folder / "ended").exists()
+
+
 def test_a_warning_at_import_is_told_once(project: Project, workers: str) -> None:
     text = "import warnings\nwarnings.warn('seen at import')\ndef test_it(): warnings.warn('seen in a test')\n"
     run = project.write({"test_it.py": text}).run(workers)
