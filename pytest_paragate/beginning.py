@@ -6,9 +6,12 @@ Imported under ``--paragate`` only.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +60,17 @@ def show_distribution(config: pytest.Config) -> None:
     slots = settings(config).slots_of(DEFAULT_AGENT)
     if slots > 1:
         option.numprocesses, option.dist, option.tx = slots, "load", ["popen"] * slots
+
+
+def keep_out_xdist(config: pytest.Config) -> None:
+    """pytest-xdist's own session must not take over, and its modules need not be imported. Its options stay."""
+    config.pluginmanager.set_blocked("dsession")
+    config.pluginmanager.set_blocked("terminaldistreporter")
+    xdist: Any = sys.modules.get("xdist.plugin")
+    makes_session = getattr(xdist, "_is_distribution_mode", None)
+    if makes_session is not None:
+        xdist._is_distribution_mode = lambda asked: asked is not config and makes_session(asked)
+        config.add_cleanup(functools.partial(setattr, xdist, "_is_distribution_mode", makes_session))
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import pytest
 from pytest_paragate.collect import COLLECTING, Collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.history import History
-from pytest_paragate.late import Late
+from pytest_paragate.imports import Late
 from pytest_paragate.model import BUILTIN_AGENTS, DEFAULT_AGENT, OptionError, nearest
 from pytest_paragate.plan import MIN_TUNED_S, Plan, make_plan
 from pytest_paragate.run.gateways import ForkLauncher, Inbox, Launcher

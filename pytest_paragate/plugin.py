@@ -48,6 +48,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if not options.is_on_early(early_config):
         return (yield)
     options.forget_old_report(early_config)
+    from pytest_paragate.imports import find_directly
+
+    early_config.add_cleanup(find_directly())
     from pytest_paragate import beginning
 
     with beginning.of_run(early_config):
@@ -71,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not options.is_on(config):
         options.refuse_without_gate(config)
         return
-    from pytest_paragate import garbage
+    from pytest_paragate import beginning, garbage
     from pytest_paragate.collect import COLLECTING, Collecting, has_timeout_plugin
     from pytest_paragate.hooks import CollectionHooks, LastLook, RunHooks
     from pytest_paragate.settings import settings
@@ -81,9 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "timeout(seconds): the gate ends this test when it takes longer")
     # Registered here to come after pytest's own last search for garbage, which a large session would slow down.
     config.add_cleanup(garbage.take_back)
-    # pytest-xdist's own session must not take over; its options keep their meaning.
-    config.pluginmanager.set_blocked("dsession")
-    config.pluginmanager.set_blocked("terminaldistreporter")
+    beginning.keep_out_xdist(config)
     if not any(map(config.pluginmanager.hasplugin, ("xdist", "xdist.plugin"))):
         from pytest_paragate.run import worker_fixtures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -596,9 +597,12 @@ def test_malformed_files_of_others_are_left_alone(pytester: pytest.Pytester) -> 
 def test_xdist_does_not_take_over_the_gate(pytester: pytest.Pytester, on: bool) -> None:
     pytester.makeconftest(
         """
+        import sys
+
         def pytest_collection_finish(session):
             manager = session.config.pluginmanager
             print("dsession:", manager.hasplugin("dsession"), "dist:", session.config.option.dist)
+            print("imported:", "xdist.dsession" in sys.modules)
         def pytest_runtestloop(session):
             return True
         """
@@ -606,9 +610,32 @@ def test_xdist_does_not_take_over_the_gate(pytester: pytest.Pytester, on: bool) 
     pytester.makepyfile("def test_it(): pass")
     result = pytester.runpytest_subprocess("-n", "1", "-s", *(["--paragate"] if on else []))
     if on:
-        result.stdout.fnmatch_lines(["*dsession: False dist: load*"])
+        result.stdout.fnmatch_lines(["*dsession: False dist: load*", "imported: False"])
     else:
         result.stdout.fnmatch_lines(["*created: 1/1 worker*"])
+
+
+def test_xdist_still_works_in_a_session_within_the_gate_and_after_it(pytester: pytest.Pytester) -> None:
+    distributed = ("--dist=load", "--tx=2*popen")
+    gate = pytester.parseconfigure("--paragate", *distributed)
+    within = pytester.parseconfigure(*distributed)
+    assert not gate.pluginmanager.hasplugin("dsession")
+    assert within.pluginmanager.hasplugin("dsession")
+    within._ensure_unconfigure()
+    gate._ensure_unconfigure()
+    assert pytester.parseconfigure(*distributed).pluginmanager.hasplugin("dsession")
+
+
+def test_pytest_searches_none_of_our_modules_for_assertions(pytester: pytest.Pytester) -> None:
+    before = list(sys.meta_path)
+    config = pytester.parseconfigure("--paragate")
+    asked: list[str] = []
+    config.pluginmanager.rewrite_hook.find_spec = lambda name, *_: asked.append(name)  # type: ignore[attr-defined]
+    sys.modules.pop("pytest_paragate.speedup", None)
+    importlib.import_module("pytest_paragate.speedup")
+    assert asked == []
+    config._ensure_unconfigure()
+    assert sys.meta_path == before
 
 
 OFF = """

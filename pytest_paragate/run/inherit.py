@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_paragate import garbage
-from pytest_paragate.late import Late
+from pytest_paragate.imports import Late
 
 if TYPE_CHECKING:
     from pytest_paragate.run import plugins

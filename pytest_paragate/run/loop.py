@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_paragate.late import Late
+from pytest_paragate.imports import Late
 from pytest_paragate.model import Slot, Value, assert_never
 from pytest_paragate.plan import Plan
 from pytest_paragate.run import messages

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_paragate import garbage
 from pytest_paragate.collect import check_of
-from pytest_paragate.late import Late
+from pytest_paragate.imports import Late
 from pytest_paragate.run import inherit, messages
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import Worker, lead_own_group
