@@ -722,7 +722,8 @@ class Loop:
         if self._leaving.pop(event.worker, None) is not None:
             if event.worker not in self._parted:
                 text = event.why or verdicts.how_ended(event.status)
-                self._result.problems.append(f"worker {event.worker} died before its fixtures had ended: {text}")
+                place = verdicts.place_of_death(self._settings.crash_path(event.worker))
+                self._result.problems.append(f"worker {event.worker} died before its fixtures had ended: {text}{place}")
             elif event.status not in (0, None, -signal.SIGKILL):
                 text = ending.status_text(event.status)
                 self._result.problems.append(f"worker {event.worker} ended with {text} after its last item")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -245,6 +246,16 @@ def last_words(crash_path: str) -> str:
         if not is_below:
             kept.append(line)
     return "".join(kept)
+
+
+def place_of_death(crash_path: str) -> str:
+    """Where a worker crashed outside of an item, for a sentence: the outermost of its frames that is not pytest's."""
+    *_, dump = last_words(crash_path).rpartition("Current thread ")
+    frames = re.findall(r'^  File "(.+)", line (\d+) in (.+)$', dump, re.MULTILINE)
+    if not frames:
+        return ""
+    path, line, function = frames[-1]
+    return f" in {function} ({path}:{line})"
 
 
 def _of_order(check: Check, order: Order, *, returncode: int) -> ending.Ending:

@@ -382,6 +382,18 @@ def test_a_worker_that_cannot_end_its_fixtures_fails_the_run(
     assert "1 passed" in run.lines[-1]
 
 
+def test_a_crash_in_the_last_teardown_is_told_with_its_place(project: Project, workers: str) -> None:
+    conftest = LAST_TEARDOWN.format(statement="import faulthandler; faulthandler._sigsegv()")
+    project.write({"conftest.py": conftest, "test_it.py": "def test_it(shared): pass\n"})
+    run = project.run(workers)
+    assert run.status == 1
+    line = 1 + conftest.splitlines().index(next(text for text in conftest.splitlines() if "_sigsegv" in text))
+    (problem,) = run.report["problems"]
+    assert problem == (
+        f"worker gw0 died before its fixtures had ended: SIGSEGV in shared ({project.folder}/conftest.py:{line})"
+    )
+
+
 def test_a_skip_in_the_last_teardown_is_no_error(project: Project, workers: str) -> None:
     conftest = LAST_TEARDOWN.format(statement="pytest.skip()")
     project.write({"conftest.py": conftest, "test_it.py": "def test_it(shared): pass\n"})
