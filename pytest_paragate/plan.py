@@ -10,6 +10,7 @@ Everything that a hundred thousand ordinary tests pass through takes linear time
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -194,7 +195,7 @@ def make_plan(
     planned = names.planned_groups()
     dependents = _reversed(len(checks), waits_for)
     waits_long, behind = _with_members(planned, waits_for, dependents)
-    order = _topological(checks, waits_long)
+    order = _topological(checks, waits_long, waits_for, planned)
     expected_s, is_known = _expect(checks, durations or {})
     remaining_s = _remaining(expected_s, behind, order)
     linked = {*waits_long, *(i for i, d in enumerate(behind) if d), *(i for group in planned for i in group.members)}
@@ -386,21 +387,31 @@ class _Names:
         return self._by_word
 
 
-def _topological(checks: Sequence[Check], waits_for: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
-    """The items that wait or are waited for, each after what it waits for."""
-    if not waits_for:
+def _topological(
+    checks: Sequence[Check],
+    waits_long: Mapping[int, Sequence[int]],
+    waits_for: Mapping[int, Sequence[int]],
+    groups: Sequence[PlannedGroup],
+) -> tuple[int, ...]:
+    """The items that wait or are waited for, each after what it waits for: in ``waits_long`` also through groups."""
+    if not waits_long:
         return ()
     import graphlib
 
     try:
-        return tuple(graphlib.TopologicalSorter(waits_for).static_order())
+        return tuple(graphlib.TopologicalSorter(waits_long).static_order())
     except graphlib.CycleError as error:
         # graphlib names each item before those that wait for it, and the first one again at the end.
         cycle: list[int] = list(reversed(error.args[1]))[:-1]
         first = cycle.index(min(cycle))
         cycle = [*cycle[first:], *cycle[: first + 1]]
+        words = [checks[cycle[0]].name]
+        for i, j in itertools.pairwise(cycle):
+            if j not in waits_for.get(i, ()):
+                words += (GROUP_PREFIX + group.name for group in groups if i in group.dependents and j in group.members)
+            words.append(checks[j].name)
         raise PlanError(
-            f"these wait for each other: {' -> '.join(checks[i].name for i in cycle)}",
+            f"these wait for each other: {' -> '.join(words)}",
             where=str(checks[cycle[0]].place),
             hint="take one of them out of the needs or after of the one before it",
         ) from None

@@ -281,6 +281,14 @@ def test_impossible_groups_are_refused(checks: list[Check], unselected: list[Che
         plan_of(*checks, unselected=unselected, groups=[group("g")])
 
 
+def test_a_cycle_names_the_groups_that_it_goes_through() -> None:
+    mirror, other = check("mirror", group="mirrors", needs="publish"), check("other", group="mirrors")
+    publish = check("publish", needs=["check"])
+    with pytest.raises(PlanError) as caught:
+        plan_of(mirror, other, publish, check("check", after="group:mirrors"), groups=[group("mirrors", wait="any")])
+    assert "these wait for each other: mirror -> publish -> check -> group:mirrors -> mirror" in str(caught.value)
+
+
 def test_coming_after_a_deselected_group_is_no_error() -> None:
     plan = plan_of(check("x", after="group:g"), unselected=[check("a", group="g")], groups=[group("g")])
     assert plan.groups == ()

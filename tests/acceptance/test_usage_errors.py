@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         declared('gate.group("g")\nx = gate.command("true", needs="group:g")\n'
                  'y = gate.command("true", group="g", needs="x")'),
         [],
-        ["these wait for each other: x -> y -> x", "hint: take one of them out"],
+        ["these wait for each other: x -> group:g -> y -> x", "hint: take one of them out"],
     ),
     "group that is not there": (
         declared('gate.group("mirrors")\nx = gate.command("true", group="mirror")\n'
