@@ -1,12 +1,14 @@
 """What the plugin costs where it is installed and not switched on: plain ``pytest`` on a trivial suite.
 
 The same interpreter runs the same suite with two views of its own site-packages, folders of symbolic links that differ
-in nothing but the plugin. "absent" runs twice in each repeat; its ratio to itself shows how much of the rest is noise.
+in nothing but the plugin: absent, installed as users have it, or with the few metadata files of an editable
+installation. pytest reads the list of files in each plugin's metadata. "absent" runs twice in each repeat; its ratio to
+itself shows how much of the rest is noise.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,11 +25,14 @@ ABSENT = "absent"
 
 def run(folder: Path, *, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
     without, installed = _site_without_plugin(folder / "without"), _site_with_plugin(folder / "with")
+    editable = _site_with_plugin(folder / "editable")
+    _shorten_list_of_files(editable)
     contestants = {
         ABSENT: _suite(folder / "a", without),
         "absent again": _suite(folder / "b", without),
         "installed, off": _suite(folder / "c", installed),
         "installed, -p no:paragate": _suite(folder / "d", installed, "-p", "no:paragate"),
+        "as if editable, off": _suite(folder / "e", editable),
     }
     samples: dict[str, list[Sample]] = {name: [] for name in contestants}
 
@@ -75,10 +80,16 @@ def _site_without_plugin(folder: Path) -> Path:
 
 def _site_with_plugin(folder: Path) -> Path:
     _site_without_plugin(folder)
-    metadata = [path for site in _site_folders() for path in site.glob("pytest_paragate-*.dist-info")]
-    spec = importlib.util.find_spec("pytest_paragate")
-    if not metadata or spec is None or spec.origin is None:
-        raise LaunchError(f"pytest-paragate is not installed for {sys.executable}\n    pip install -e .")
-    (folder / metadata[0].name).symlink_to(metadata[0])
-    (folder / "pytest_paragate").symlink_to(Path(spec.origin).parent)
+    source = Path(__file__).parent.parent
+    install = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), str(source))
+    done = subprocess.run(install, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        raise LaunchError(f"{source} could not be installed\n{done.stdout}")
     return folder
+
+
+def _shorten_list_of_files(site: Path) -> None:
+    """Leave the metadata themselves in the list, as an editable installation does."""
+    (record,) = site.glob("pytest_paragate-*.dist-info/RECORD")
+    own = [line for line in record.read_text().splitlines(keepends=True) if ".dist-info/" in line]
+    record.write_text("".join(own))

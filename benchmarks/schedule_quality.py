@@ -55,6 +55,7 @@ def random_plan(seed: int, *, checks: int | None = None, agents: int | None = No
                 name=f"c{i}",
                 family=f"c{i}",
                 kind="command",
+                is_marked=True,
                 agent=rng.choice(types) if rng.random() < 0.5 else types[i % len(types)],
                 place=Place(file="conftest.py"),
                 needs=tuple(sorted(needs)),

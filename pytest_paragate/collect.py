@@ -175,9 +175,9 @@ class Collecting:
             )
             self._problems.extend(problems)
         params = item.name.removeprefix(getattr(item, "originalname", None) or item.name)
-        check = check._replace(nodeid=item.nodeid, name=f"{declared.check.name}{params}")
+        check = check.replaced(nodeid=item.nodeid, name=f"{declared.check.name}{params}")
         if check.command is not None and not callable(check.parse):
-            check = check._replace(parse=self._judge(check))
+            check = check.replaced(parse=self._judge(check))
         self._keep(item, check)
         item.add_marker(pytest.mark.paragate(agent=check.agent))
 
@@ -190,7 +190,6 @@ class Collecting:
                 nodeid=item.nodeid,
                 name=item.name,
                 family=family,
-                kind="test",
                 # Where exactly it stands takes longer to find out than all the rest, and only its reports want to know.
                 place=self._place(item.nodeid.partition("::")[0]),
                 timeout_s=self._limit_s(marks),
@@ -219,9 +218,9 @@ class Collecting:
         self._problems.extend(problems)
         if keys.get("name") is not None:
             params = item.name.removeprefix(family)
-            check = check._replace(name=f"{check.name}{params}", family=check.name)
+            check = check.replaced(name=f"{check.name}{params}", family=check.name)
         if check.timeout_s is None:
-            check = check._replace(timeout_s=self._limit_s(marks))
+            check = check.replaced(timeout_s=self._limit_s(marks))
         self._keep(item, check)
 
     def _place(self, file: str) -> Place:
@@ -263,9 +262,9 @@ class Collecting:
 
     def _with_defaults(self, check: Check) -> Check:
         if check.timeout_s is None and self._timeout_s is not None:
-            check = check._replace(timeout_s=self._timeout_s)
+            check = check.replaced(timeout_s=self._timeout_s)
         if check.retries is None and self._retries is not None:
-            check = check._replace(retries=self._retries)
+            check = check.replaced(retries=self._retries)
         return check
 
     def take(self, items: list[pytest.Item]) -> None:
@@ -339,7 +338,7 @@ def has_timeout_plugin(config: pytest.Config) -> bool:
 def check_of(item: pytest.Item) -> Check:
     """The check that a collected item is. Plugins may have renamed the item since."""
     check = item.stash[CHECK]
-    return check if check.nodeid == item.nodeid else check._replace(nodeid=item.nodeid)
+    return check if check.nodeid == item.nodeid else check.replaced(nodeid=item.nodeid)
 
 
 def checks_of(items: Iterable[pytest.Item], config: pytest.Config) -> list[Check]:

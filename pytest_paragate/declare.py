@@ -251,7 +251,7 @@ def resolve(
         )
         for key, problem in [*(("", problem) for problem in own_problems), *wrong.items()]
     ]
-    base: dict[str, Any] = {"name": name, "family": family or name, "nodeid": nodeid, "kind": kind}
+    base: dict[str, Any] = {"name": name, "family": family or name, "nodeid": nodeid, "kind": kind, "is_marked": True}
     own = {} if problems else fields
     return Check(**{**base, "place": relative_place(place, near.root), **own}), problems
 

@@ -5,7 +5,7 @@ Durations are seconds (``_s``), memory is KiB (``_kb``), points in time are seco
 
 Dozens of classes of values are wanted before the first check can start. As frozen dataclasses they would cost half a
 millisecond each, as named tuples a tenth of one; a :class:`Value` costs a tenth of that. Named tuples are left where
-there is one for each test, or where values are keys or are taken apart.
+values are keys or are taken apart. A :class:`Check` is there for each test, so it takes no room for what was not said.
 """
 
 import sys
@@ -146,7 +146,34 @@ class Group(Value):
     rest: Rest = "finish"
 
 
-class Check(NamedTuple):
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _SlimValue:
+    """A value that keeps what differs from its class: nothing but its slots, for most."""
+
+    __slots__ = ("__dict__",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, **given: Any) -> None:
+        own = type(self)
+        for name, value in given.items():
+            if getattr(own, name) is not value:
+                setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._facts().items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._facts() == self._facts()
+
+    def _facts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in type(self).__annotations__}
+
+    def replaced(self, **changes: Any) -> Self:
+        """The same with some changes."""
+        return type(self)(**{**self._facts(), **changes})
+
+
+class Check(_SlimValue):
     """One planned item with every key resolved: a command, a function declared with ``@gate.check``, or a test.
 
     ``family`` is the name without parameters (``crate`` for ``crate[memory-core]``); a name in ``needs`` or ``after``
@@ -157,11 +184,14 @@ class Check(NamedTuple):
     ``together`` run on one worker, one after another, as ``xdist_group`` and ``--dist`` ask for.
     """
 
+    __slots__ = ("family", "is_marked", "name", "nodeid", "place")
+
     nodeid: str
     name: str
     family: str
-    kind: Kind
     place: Place
+    is_marked: bool
+    kind: Kind = "test"
     agent: str = DEFAULT_AGENT
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -181,5 +211,4 @@ class Check(NamedTuple):
     retries: int | None = None
     retry_pause_s: float = 0.0
     command: CommandSpec | None = None
-    is_marked: bool = True
     together: str = ""

@@ -173,7 +173,7 @@ def _joined(carrier: pytest.TestReport, own: pytest.TestReport) -> Any:
 def _report(item: pytest.Item, check: Check, verdict: Verdict) -> pytest.TestReport:
     if not check.place.line:
         file, line, _ = item.location
-        check = check._replace(place=Place(file=file, line=0 if line is None else line + 1))
+        check = check.replaced(place=Place(file=file, line=0 if line is None else line + 1))
     report = pytest.TestReport(
         item.nodeid,
         item.location,
