@@ -66,10 +66,10 @@ def category(verdict: Verdict, report: pytest.TestReport) -> str:
     """The word under which pytest's last line counts the verdict that ``report`` carries."""
     if hasattr(report, "wasxfail") and report.outcome != "failed":
         return "xpassed" if report.outcome == "passed" else "xfailed"
-    if verdict.outcome in (Outcome.BLOCKED, Outcome.CANCELLED):
-        return str(verdict.outcome)
     if verdict.advisory:
         return "advisory"
+    if verdict.outcome in (Outcome.BLOCKED, Outcome.CANCELLED):
+        return str(verdict.outcome)
     if verdict.tolerated:
         return "tolerated"
     if verdict.flaky:

@@ -229,6 +229,14 @@ def test_advisory_failures_are_told_in_the_one_line_that_counts(project: Project
     assert "1 advisory" in run.lines[-1]
 
 
+def test_an_advisory_check_that_is_blocked_is_advisory_in_every_line(project: Project) -> None:
+    checks = "import pytest_paragate as gate\na = gate.command('false')\n"
+    run = project.write({"conftest.py": checks + "b = gate.command('true', needs='a', advisory=True)\n"}).run()
+    assert [line for line in run.lines if line.startswith("ADVISORY")] != []
+    assert "1 failed, 1 advisory in" in run.lines[-1]
+    assert "BLOCKED" not in run.text
+
+
 BOOTS_FOREVER = """
 import pathlib, time
 import pytest_paragate as gate
