@@ -17,11 +17,13 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 if sys.platform != "win32":
     import fcntl
+if TYPE_CHECKING:
+    import pytest
 
 # So many new objects, not 700 or 2,000, before it looks at these: few enough to be in the processor's cache still.
 # pytest leaves some twenty in cycles for each test that it collects.
@@ -40,8 +42,8 @@ def take_back() -> None:
     gc.unfreeze()
 
 
-def take_back_when_asked() -> None:
-    """Let the collector look at everything again as soon as somebody looks for objects.
+def take_back_when_asked() -> Callable[[], None]:
+    """Let the collector look at everything again as soon as somebody looks for objects; returns what ends that.
 
     Not when they only collect: many tests do, and among what was set aside is hardly any garbage of theirs.
     """
@@ -51,16 +53,20 @@ def take_back_when_asked() -> None:
         @functools.wraps(there[name])
         def ask(*args: Any, **kwargs: Any) -> Any:
             take_back()
-            for other, function in there.items():
-                if getattr(gc, other) is asked[other]:
-                    setattr(gc, other, function)
+            end()
             return there[name](*args, **kwargs)
 
         return ask
 
+    def end() -> None:
+        for name, function in there.items():
+            if getattr(gc, name) is asked[name]:
+                setattr(gc, name, function)
+
     asked = {name: asking(name) for name in there}
     for name, ask in asked.items():
         setattr(gc, name, ask)
+    return end
 
 
 _undo: Callable[[], None] | None = None
@@ -86,6 +92,35 @@ def look_as_usual() -> None:
     """What runs from here on may leave garbage that holds on to something."""
     if _undo is not None:
         _undo()
+
+
+def search_at_end(config: pytest.Config) -> None:
+    """Search a worker's garbage as pytest does at the end of its session, for what goes wrong when it is finalised.
+
+    Warnings are recorded as those of tests are.
+
+    Raises:
+        Exception: what pytest raises there where a filter makes errors of warnings.
+    """
+    from _pytest import threadexception, unraisableexception
+    from _pytest.warnings import catch_warnings_for_item
+
+    # Before pytest 8.4, that belonged to single tests.
+    lookers: Sequence[tuple[Any, str, str]] = (
+        (unraisableexception, "collect_unraisable", "unraisable_exceptions"),
+        (threadexception, "collect_thread_exception", "thread_exceptions"),
+    )
+    found = [
+        getattr(module, name)
+        for module, name, key in lookers
+        if hasattr(module, name) and getattr(module, key) in config.stash
+    ]
+    if not found:
+        return
+    with catch_warnings_for_item(config, config.hook, when="runtest", item=None):
+        gc.collect()
+        for look in found:
+            look(config)
 
 
 @functools.cache

@@ -111,6 +111,11 @@ class RunHooks:
 
         finish(session, self._settings, self._session)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self) -> None:
+        if self._session is not None:
+            self._session.unconfigure()
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, object, object]:
         result = yield

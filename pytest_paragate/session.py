@@ -126,7 +126,6 @@ class GateSession:
             garbage.take_back()
             if self.result is None or not self.gate.has_heard_of_all:
                 self._spare_what_is_unused()
-        self._config.add_cleanup(garbage.set_aside)  # before pytest's last search for garbage
         garbage.leave_at_exit()
         loop = self.gate.loop_result
         if self._config.getoption("stepwise", False):
@@ -154,6 +153,11 @@ class GateSession:
         """What was not heard of uses no snapshots: syrupy would take them for leftovers, and delete them."""
         if hasattr(self._config.option, "disable_unused_snapshots"):
             self._config.option.disable_unused_snapshots = True
+
+    def unconfigure(self) -> None:
+        """What follows is pytest's last search for garbage, which takes long where there are many tests."""
+        garbage.set_aside()
+        self._config.add_cleanup(garbage.take_back_when_asked())
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The section ``paragate``, below everything that pytest itself says."""

@@ -28,6 +28,7 @@ else:  # wanted by items, and by commands not at all
 
 BOOTED = pytest.StashKey[Worker]()
 _WAS_DISMISSED = pytest.StashKey[bool]()
+_FOUND_AT_END = pytest.StashKey[str | None]()
 
 # Set in a forked worker before its gateway serves, for the task that the controller then has it execute.
 _inherited: pytest.Session | None = None
@@ -104,7 +105,7 @@ def forked(channel: Any) -> None:
         plugins.end(session)
     except Exception as failure:
         problem = f"{type(failure).__name__}: {failure}"
-    _say_goodbye(worker, session.config, problem)
+    _say_goodbye(worker, session.config, problem or _search_at_end(session.config))
 
 
 def booted(channel: Any) -> None:
@@ -157,6 +158,8 @@ def serve_session(session: pytest.Session) -> None:
     runner.finish()
     benchmarks.hand_over(config)
     plugins.tell_status(session)
+    # pytest will do the same, and nobody hears of warnings then.
+    config.stash[_FOUND_AT_END] = _search_at_end(config)
     inherit.mute_terminal(config)
     config.stash[_WAS_DISMISSED] = True
 
@@ -207,13 +210,23 @@ def _boot(worker: Worker) -> str | None:
         was_dismissed = has_begun and config.stash.get(_WAS_DISMISSED, False)
     if was_dismissed:
         # Not before the end of the session, at which plugins fill in their output.
-        _say_goodbye(worker, config, problem)
+        _say_goodbye(worker, config, config.stash[_FOUND_AT_END] or problem)
         return None
     if worker.setup.get("is_guest") and not worker.has_session:
         worker.send({"say": "unfit", "why": why})
     else:
         worker.refuse_pending(why)
     return why
+
+
+def _search_at_end(config: pytest.Config) -> str | None:
+    """What was wrong with garbage, where that is an error."""
+    try:
+        garbage.search_at_end(config)
+    except Exception as failure:
+        words = [f"{type(each).__name__}: {each}" for each in (failure.__cause__, failure) if each is not None]
+        return "; ".join(words)
+    return None
 
 
 def _say_goodbye(worker: Worker, config: pytest.Config, problem: str | None) -> None:

@@ -53,8 +53,8 @@ def test_what_a_plugin_has_not_flushed_is_written(project: Project) -> None:
     assert "Error" not in run.text
 
 
-def test_who_calls_pytest_keeps_no_garbage(project: Project) -> None:
-    project.write({"test_it.py": "def test_it(): pass\n", "calls.py": CALLS_PYTEST})
+def calls_pytest(project: Project) -> str:
+    """What ``calls.py`` prints, a program that calls pytest itself."""
     done = subprocess.run(
         [sys.executable, "calls.py"],
         cwd=project.folder,
@@ -63,14 +63,92 @@ def test_who_calls_pytest_keeps_no_garbage(project: Project) -> None:
         text=True,
         check=True,
     )
-    assert "1/1 test passed" in done.stdout
-    assert "set aside: 0" in done.stdout
+    return done.stdout
+
+
+def test_who_calls_pytest_keeps_no_garbage(project: Project) -> None:
+    project.write({"test_it.py": "def test_it(): pass\n", "calls.py": CALLS_PYTEST})
+    printed = calls_pytest(project)
+    assert "1/1 test passed" in printed
+    assert "set aside: 0" in printed
 
 
 def test_a_plugin_finds_all_objects_in_its_summary(project: Project, workers: str) -> None:
     project.write({"conftest.py": LOOKS_THROUGH_MEMORY, "test_it.py": "def test_it(): pass\n"})
     run = project.run(workers)
     assert "found: True" in run.text
+
+
+WATCHES_SEARCHES = """
+import gc, sys
+
+searches = []
+
+def watch(phase, info):
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_name != "gc_collect_harder":
+        frame = frame.f_back
+    if frame is not None and phase == "start":
+        searches.append(gc.get_freeze_count() > 0)
+
+def pytest_sessionfinish():
+    gc.callbacks.append(watch)
+
+def pytest_unconfigure():
+    print("found:", any(each is searches for each in gc.get_objects()))
+"""
+TELLS_SEARCHES = """
+import gc, sys
+import pytest
+
+status = pytest.main(["--paragate"])
+conftest = sys.modules["conftest"]
+gc.callbacks.remove(conftest.watch)
+print("searches:", conftest.searches, "as before:", gc.get_objects.__name__, type(gc.get_objects).__name__)
+raise SystemExit(status)
+"""
+
+
+def test_the_last_search_for_garbage_leaves_out_what_was_there_before(project: Project) -> None:
+    conftest = WATCHES_SEARCHES.partition("def pytest_unconfigure")[0]
+    project.write({"conftest.py": conftest, "test_it.py": "def test_it(): pass\n", "calls.py": TELLS_SEARCHES})
+    *_, told = calls_pytest(project).splitlines()
+    assert "False" not in told
+    assert told.startswith("searches: [True")
+    assert told.endswith("as before: get_objects builtin_function_or_method")
+
+
+def test_a_plugin_finds_all_objects_at_the_very_end(project: Project) -> None:
+    project.write({"conftest.py": WATCHES_SEARCHES, "test_it.py": "def test_it(): pass\n"})
+    assert "found: True" in project.run().text
+
+
+LEAVES_GARBAGE = """
+class Cycle:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        raise RuntimeError("in a finaliser")
+
+def test_it():
+    Cycle()
+"""
+
+
+@pytest.mark.parametrize("args", [(), ("-W", "error")], ids=["warns", "is an error"])
+@pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="pytest searches for garbage at its end since 8.4")
+def test_what_goes_wrong_with_garbage_of_the_last_test_is_told(
+    project: Project, workers: str, args: tuple[str, ...]
+) -> None:
+    plain = [sys.executable, "-m", "pytest", *args]
+    project.write({"test_it.py": LEAVES_GARBAGE})
+    expected = subprocess.run(plain, cwd=project.folder, env=project.environment(), capture_output=True, check=False)
+    assert expected.returncode == (1 if args else 0)
+    assert b"in a finaliser" in expected.stdout + expected.stderr
+    run = project.run(workers, *args)
+    assert run.status == expected.returncode
+    assert "RuntimeError: in a finaliser" in run.text
+    assert ("1 warning" in run.lines[-1]) == (not args)
 
 
 USUAL = """
