@@ -185,7 +185,7 @@ class Sources:
                 implementation.function(**{name: values[name] for name in implementation.argnames})
             except pytest.exit.Exception:
                 raise
-            except (Exception, pytest.skip.Exception, pytest.fail.Exception) as problem:
+            except (Exception, SystemExit, pytest.skip.Exception, pytest.fail.Exception) as problem:
                 frames = traceback.extract_tb(problem.__traceback__)
                 inside = [frame for frame in frames if os.path.abspath(frame.filename) == str(source.path)] or frames
                 text = f"{CHECKS_HOOK} raised {type(problem).__name__}: {problem}"

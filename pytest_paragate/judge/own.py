@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,21 +55,31 @@ class OwnJudges:
                 continue
             self._asked.add(id(implementation.plugin))
             where = getattr(implementation.plugin, "__file__", None) or implementation.plugin_name
+            hint: str | None = 'return [gate.Judge("vale", read=judge_vale, programs=("vale",))]'
             try:
-                found = implementation.function(*([config] if "config" in implementation.argnames else []))
-            except Exception as problem:
-                what = f"{HOOK} raised {type(problem).__name__}: {problem}"
-                self.problems.append(DeclarationError(what, where=where))
-                continue
-            for judge in found or ():
-                if not isinstance(judge, Judge) or not callable(judge.read) or isinstance(judge.programs, str):
-                    hint = 'return [gate.Judge("vale", read=judge_vale, programs=("vale",))]'
-                    what = f"{HOOK} returned {shown(judge)}, which is no judge"
-                    self.problems.append(DeclarationError(what, where=where, hint=hint))
-                    continue
+                answer = implementation.function(*([config] if "config" in implementation.argnames else []))
+                is_list = answer is None or (isinstance(answer, Iterable) and not isinstance(answer, str))
+                wrong = [f"returned {shown(answer)}, which is no list of judges"] if not is_list else []
+                found = list(answer) if is_list and answer is not None else []
+            except (Exception, SystemExit, pytest.skip.Exception, pytest.fail.Exception) as problem:
+                wrong, hint, found = [f"raised {type(problem).__name__}: {problem}"], None, []
+            wrong += [f"returned {shown(judge)}, which is no judge" for judge in found if not _is_judge(judge)]
+            self.problems += [DeclarationError(f"{HOOK} {what}", where=where, hint=hint) for what in wrong]
+            for judge in filter(_is_judge, found):
                 self.by_name[judge.name] = judge
                 self.by_program.update(dict.fromkeys(judge.programs, judge))
         return self
+
+
+def _is_judge(value: object) -> bool:
+    return (
+        isinstance(value, Judge)
+        and isinstance(value.name, str)
+        and bool(value.name)
+        and callable(value.read)
+        and isinstance(value.programs, (tuple, list, set, frozenset))
+        and all(isinstance(program, str) for program in value.programs)
+    )
 
 
 OWN = pytest.StashKey[OwnJudges]()

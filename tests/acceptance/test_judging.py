@@ -124,6 +124,26 @@ WRONG = {
     "bad pattern": ('x = gate.command("true", parse="regex:(")', "invalid pattern"),
     "on a function": ('@gate.check(expect="issues")\ndef x(): pass', "it is no comparison"),
     "hook without a judge": ("def pytest_paragate_judges():\n    return [3]", "returned 3, which is no judge"),
+    "hook with one judge": (
+        "def pytest_paragate_judges():\n    return gate.Judge('vale', read=print)",
+        "which is no list of judges",
+    ),
+    "hook with a number": ("def pytest_paragate_judges():\n    return 5", "returned 5, which is no list of judges"),
+    "judge without programs": (
+        "def pytest_paragate_judges():\n    return [gate.Judge('vale', read=print, programs=None)]",
+        "which is no judge",
+    ),
+    "judge with a wrong program": (
+        "def pytest_paragate_judges():\n    return [gate.Judge('vale', read=print, programs=(1, [2]))]",
+        "which is no judge",
+    ),
+    "judge without a name": ("def pytest_paragate_judges():\n    return [gate.Judge([], read=print)]", "no judge"),
+    "hook that raises later": (
+        "def pytest_paragate_judges():\n    yield gate.Judge('vale', read=print)\n    1 / 0",
+        "pytest_paragate_judges raised ZeroDivisionError",
+    ),
+    "hook that ends": ("def pytest_paragate_judges():\n    raise SystemExit(3)", "raised SystemExit: 3"),
+    "checks that end": ("def pytest_paragate_checks():\n    raise SystemExit(3)", "raised SystemExit: 3"),
     "hook that raises": ("def pytest_paragate_judges():\n    1 / 0", "ZeroDivisionError"),
 }
 
