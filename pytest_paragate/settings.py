@@ -141,6 +141,9 @@ def _read(config: pytest.Config) -> Settings:
         for agent in line
     )
     resources, first_units = _resources(config)
+    json_path, sarif_path = _report_path(config, "paragate_json"), _report_path(config, "paragate_sarif")
+    baseline_path = _baseline_path(config)
+    _refuse_one_file_for_two(config, json_path, sarif_path, baseline_path)
     return Settings(
         slots={**from_ini, **from_line},
         workers=_workers(config),
@@ -151,9 +154,9 @@ def _read(config: pytest.Config) -> Settings:
         resources=resources,
         first_units=first_units,
         agents=agents,
-        json_path=_report_path(config, "paragate_json"),
-        sarif_path=_report_path(config, "paragate_sarif"),
-        baseline_path=_baseline_path(config),
+        json_path=json_path,
+        sarif_path=sarif_path,
+        baseline_path=baseline_path,
         accepts_benchmarks=bool(config.getoption("paragate_accept")),
         plan_only=bool(config.getoption("paragate_plan")),
         maxfail=int(config.getoption("maxfail", 0) or 0),
@@ -268,6 +271,26 @@ def _report_path(config: pytest.Config, name: str) -> Path | None:
     if what:
         raise OptionError(what, where=OTHERS[name], hint="give the path of a file in a folder that exists")
     return path
+
+
+def _refuse_one_file_for_two(config: pytest.Config, json: Path | None, sarif: Path | None, base: Path | None) -> None:
+    """Refuse two of what a run writes in one file: the one written last would be all that is left."""
+    junit = None if _is_worker(config) else config.getoption("xmlpath", None)
+    wanted = {
+        OTHERS["paragate_json"]: json,
+        OTHERS["paragate_sarif"]: sarif,
+        "--junitxml": config.invocation_params.dir / os.path.expanduser(junit) if junit else None,
+        _INI.format("paragate_baseline"): base,
+    }
+    first: dict[str, str] = {}
+    for where, path in wanted.items():
+        if path is None or (path.exists() and not path.is_file()):  # a terminal or a pipe takes both
+            continue
+        other = first.setdefault(os.path.realpath(path), where)
+        if other != where:
+            raise OptionError(
+                f"names the file of {other}: {shown(str(path))}", where=where, hint="give each its own file"
+            )
 
 
 def _first_given(config: pytest.Config, name: str, parse: Callable[[Any], T]) -> T | None:

@@ -53,6 +53,21 @@ WRONG: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         [],
         ['conftest.py:3: "x" uses "port:8001", and 8001 is a unit of "port" too', 'hint: use "port" and take the'],
     ),
+    "two reports in one file": (
+        declared(""),
+        ["--paragate-json=out", "--paragate-sarif=./out"],
+        ["--paragate-sarif: names the file of --paragate-json", "hint: give each its own file"],
+    ),
+    "JUnit's file for a report": (
+        declared(""),
+        ["--junitxml=out.xml", "--paragate-json=out.xml"],
+        ["--junitxml: names the file of --paragate-json", "hint: give each its own file"],
+    ),
+    "a report over the baseline": (
+        {**declared(""), "pyproject.toml": "[tool.pytest.ini_options]\nparagate_baseline = 'base.json'\n"},
+        ["--paragate-json=base.json"],
+        ["setting `paragate_baseline`: names the file of --paragate-json"],
+    ),
     "cpus above the budget": (
         declared('x = gate.command("true", cpus=3)'),
         ["--paragate-cpus=2"],
