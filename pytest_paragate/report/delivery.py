@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -200,16 +202,33 @@ class Delivery:
         self._terminal.write_line(f"{self._plan.checks[index].name} | {neutral(line.decode('utf-8', 'replace'))}")
 
     def warning(self, warning: Mapping[str, Any]) -> None:
-        from xdist.workermanage import unserialize_warning_message
+        told = _recorded(warning["warning_message"])
+        if warning["nodeid"] in self._declared:
+            told.message, told.filename = neutral(str(told.message)), neutral(told.filename, keep_newlines=False)
+        self._config.hook.pytest_warning_recorded.call_historic(kwargs={**warning, "warning_message": told})
 
-        self._config.hook.pytest_warning_recorded.call_historic(
-            kwargs={**warning, "warning_message": unserialize_warning_message(dict(warning["warning_message"]))}
-        )
+    @functools.cached_property
+    def _declared(self) -> frozenset[str]:
+        """The node ids of checks, of which nothing is trusted to be harmless to a terminal."""
+        return frozenset(check.nodeid for check in self._plan.checks if check.kind != "test")
 
     def late_report(self, report: Mapping[str, Any]) -> None:
         revived = pytest_reports.revived(self._config, report)
         self._nodes.mark(revived, report["worker_id"], None)
         self._config.hook.pytest_runtest_logreport(report=revived)
+
+
+def _recorded(data: Mapping[str, Any]) -> warnings.WarningMessage:
+    """A warning that crossed a gateway."""
+    from xdist.workermanage import unserialize_warning_message
+
+    told: warnings.WarningMessage
+    try:
+        told = unserialize_warning_message(dict(data))
+    except Exception:  # its class is within a function, or not to be found or made here
+        told = unserialize_warning_message({**data, "message_module": None, "category_module": None})
+        told.category = type(data["category_class_name"], (Warning,), {"__module__": data["category_module"]})
+    return told
 
 
 def _belongs_to(function: Callable[..., object], *homes: str) -> bool:

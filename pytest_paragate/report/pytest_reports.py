@@ -220,7 +220,7 @@ def revived(config: pytest.Config, data: Mapping[str, Any], *, is_trusted: bool 
     """A report that crossed a gateway. What a check printed or raised is not trusted to be harmless to a terminal."""
     data = dict(data)
     if not is_trusted:
-        data["longrepr"], data["sections"] = _neutral(data["longrepr"]), _neutral(data["sections"])
+        data.update({name: _neutral(data[name]) for name in ("longrepr", "sections", "wasxfail") if name in data})
     report: pytest.TestReport = config.hook.pytest_report_from_serializable(config=config, data=data)
     report.user_properties = [(name, value) for name, value in report.user_properties]
     subtest = data.get("_subtest.context")

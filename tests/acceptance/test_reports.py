@@ -456,7 +456,25 @@ def raises():
 def reasons():
     import pytest
     pytest.skip(TEXT)
+
+@gate.check(agent="refactorer")
+def expected():
+    import pytest
+    pytest.xfail(TEXT)
+
+@gate.check(agent="refactorer")
+def warns():
+    import warnings
+    warnings.warn(TEXT)
+    warnings.warn_explicit(TEXT, UserWarning, TEXT, 1)
+    class Odd(UserWarning):
+        def __str__(self): return TEXT
+    warnings.warn(Odd())
 """
+HOSTILE_OUTCOMES = {
+    "prints": "failed", "floods": "failed", "raises": "failed", "reasons": "skipped", "expected": "skipped",
+    "warns": "passed",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -465,7 +483,8 @@ def hostile(module_project: Callable[[], Project]) -> GateRun:
 
 
 def test_hostile_output_changes_no_outcome(hostile: GateRun) -> None:
-    assert hostile.outcomes() == {"prints": "failed", "floods": "failed", "raises": "failed", "reasons": "skipped"}
+    assert hostile.outcomes() == HOSTILE_OUTCOMES
+    assert "3 warnings" in hostile.lines[-1]
 
 
 def test_the_terminal_gets_no_controls_and_no_workflow_commands(hostile: GateRun) -> None:
@@ -496,7 +515,7 @@ def test_the_json_report_gets_no_controls_and_no_workflow_commands(hostile: Gate
 def test_junit_stays_valid_xml_without_controls(hostile: GateRun) -> None:
     raw = (hostile.folder / "junit.xml").read_text("utf-8")
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", raw)
-    assert set(junit(hostile)) == {"prints", "floods", "raises", "reasons"}
+    assert set(junit(hostile)) == set(HOSTILE_OUTCOMES)
     assert not any(line.lstrip().startswith("::") for line in raw.splitlines())
 
 
@@ -522,6 +541,33 @@ def test_a_flood_shows_its_head_and_tail_and_counts_the_rest(hostile: GateRun) -
     assert hidden is not None
     log = Path(hostile.check("floods")["log"])
     assert log.stat().st_size >= 3_000_000
+
+
+OWN_WARNINGS = """
+import sys, types, warnings
+
+class Picky(UserWarning):
+    def __init__(self, text):
+        if not text.startswith("!"):
+            raise ValueError(text)
+        super().__init__(text[1:])
+
+def test_it():
+    class Local(UserWarning): pass
+    warnings.warn(Local("within a function"))
+    warnings.warn(Picky("!made once"))
+    gone = types.ModuleType("gone")
+    exec("class Gone(UserWarning): pass", vars(gone))
+    warnings.warn(gone.Gone("of a module that is not there"))
+"""
+
+
+def test_warnings_of_classes_that_only_a_worker_knows_are_told(project: Project, workers: str) -> None:
+    run = project.write({"test_it.py": OWN_WARNINGS}).run(workers)
+    assert run.status == 0
+    for text in ("Local: within a function", "Picky: made once", "Gone: of a module that is not there"):
+        assert text in run.text
+    assert "1 passed, 3 warnings" in run.lines[-1]
 
 
 SEEN = """
