@@ -189,17 +189,20 @@ class Delivery:
         *lines, rest = (self._partial.pop(key, b"") + data).split(b"\n")
         if rest:
             self._partial[key] = rest
-        for line in lines:
-            self._show_output(index, line)
+        self._show_output(index, lines)
 
     def _end_output(self, index: int) -> None:
         """Show what a check that has ended left without a newline."""
         for key in [key for key in self._partial if key[0] == index]:
-            self._show_output(index, self._partial.pop(key))
+            self._show_output(index, [self._partial.pop(key)])
 
-    def _show_output(self, index: int, line: bytes) -> None:
+    def _show_output(self, index: int, lines: Sequence[bytes]) -> None:
+        if not lines:
+            return
         self._new_line()
-        self._terminal.write_line(f"{self._plan.checks[index].name} | {neutral(line.decode('utf-8', 'replace'))}")
+        name = self._plan.checks[index].name
+        shown = (f"{name} | {neutral(line.decode('utf-8', 'replace'))}" for line in lines)
+        self._terminal.write_line("\n".join(shown))  # each write is a system call
 
     def warning(self, warning: Mapping[str, Any]) -> None:
         told = _recorded(warning["warning_message"])

@@ -47,7 +47,8 @@ class Worker:
         self.channel = channel
         self.setup = setup
         self._order_of = order_of
-        self._journal = _journal(setup["journal"])
+        # Live output goes through the channel, and what became of its item must not overtake it.
+        self._journal = None if setup["streams"] else _journal(setup["journal"])
         self._unwritten = b""
         self._told_at = 0.0
         self._has_news = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,15 @@ def test_report_characters_choose_what_the_summary_lists(shared: Project) -> Non
     for line in ("PASSED conftest.py::good", "PASSED conftest.py::crate[core]", "PASSED tests/test_it.py::test_good"):
         assert line in summary
     assert "FAILED conftest.py::bad - exit status 3" in summary
+
+
+def test_live_output_is_there_to_its_end_whoever_ends_last(project: Project, workers: str) -> None:
+    checks = "import pytest_paragate as gate\n"
+    checks += "a = gate.command(['sh', '-c', 'seq 1 20000; echo end'])\nb = gate.command(['sh', '-c', 'seq 1 20'])\n"
+    test = "def test_it():\n    for number in range(20_000): print(number)\n"
+    run = project.write({"conftest.py": checks, "test_it.py": test}).run(workers, "-s")
+    shown = Counter(line.partition(" | ")[0] for line in run.lines if " | " in line)
+    assert shown == {"a": 20_001, "b": 20, "test_it": 20_000}
 
 
 def test_live_output_carries_the_name_of_its_check(shared: Project) -> None:
