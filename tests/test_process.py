@@ -18,7 +18,7 @@ import pytest
 from pytest_paragate.run import linux, process
 from pytest_paragate.run.excerpt import Excerpt, merge_log, read_excerpt
 from pytest_paragate.run.process import CannotStart, Completed, Stop
-from pytest_paragate.run.spool import Spool, remove_spare
+from pytest_paragate.run.spool import Spool, has_room, remove_spare
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands here are POSIX")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs sight of the whole process tree")
@@ -684,3 +684,19 @@ def test_one_log_for_people(command: Runner, script: str, text: str | None) -> N
 def test_a_result_is_made_of_builtin_values(command: Runner) -> None:
     data = vars(command.shell("echo x"))
     assert {type(value) for value in data.values()} <= {int, float, bool, str, tuple, type(None)}
+
+
+NO_ROOM = """
+import resource, sys
+from pytest_paragate.run.spool import has_room
+print(has_room(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+print(has_room(sys.argv[1]))
+"""
+
+
+def test_whether_there_is_room_for_output_is_asked_of_the_file_system(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NO_ROOM, str(tmp_path)]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split() == ["True", "False"]
+    assert has_room(str(tmp_path / "gone"))
+    assert list(tmp_path.iterdir()) == []

@@ -34,6 +34,7 @@ class Ended(Protocol):
     def stdout_path(self) -> str | None: ...
     @property
     def stderr_path(self) -> str | None: ...
+    def had_room(self) -> bool: ...
 
 
 def judged(
@@ -64,6 +65,8 @@ def judged(
     except Exception as problem:  # such as output that somebody has deleted
         facts = Facts(tool="judge", needs_output=True)
         facts.unreadable(f"the output could not be judged: {type(problem).__name__}: {problem}")
+    if facts is not None and not done.had_room():
+        facts.unreadable("there is no room left on the disk for the output").needs_output = True
     return None if facts is None else to_data(facts)
 
 

@@ -24,7 +24,7 @@ from typing import Protocol
 
 from pytest_paragate.model import Value
 from pytest_paragate.run import linux
-from pytest_paragate.run.spool import LiveOutput, OnOutput, Spool, SpoolFile, Stream
+from pytest_paragate.run.spool import LiveOutput, OnOutput, Spool, SpoolFile, Stream, has_room
 from pytest_paragate.run.stop import Stop
 
 _IS_WINDOWS = sys.platform == "win32"
@@ -55,7 +55,7 @@ class Completed(Value):
     what it left behind. ``cpu_s`` and ``max_rss_kb`` cover the command and the children it waited for. The kernel
     counts the memory of the starting process as the child's too, so a peak below our own is not known and None.
     ``timed_out`` and ``stopped`` say which came first, and that the command can no longer pass. A path is None when
-    nothing was written to that stream.
+    nothing was written to that stream; ``folder`` is where it would have been.
     """
 
     returncode: int
@@ -70,6 +70,11 @@ class Completed(Value):
     stderr_path: str | None
     stdout_size: int
     stderr_size: int
+    folder: str
+
+    def had_room(self) -> bool:
+        """Whether the file system still takes output: what did not fit is lost without a word."""
+        return has_room(self.folder)
 
 
 class _Leader(Protocol):
@@ -178,6 +183,7 @@ def run(
         stderr_path=kept["err"][0],
         stdout_size=kept["out"][1],
         stderr_size=kept["err"][1],
+        folder=spool.folder,
     )
 
 
@@ -202,6 +208,7 @@ def _never_started() -> Completed:
         stderr_path=None,
         stdout_size=0,
         stderr_size=0,
+        folder="",
     )
 
 

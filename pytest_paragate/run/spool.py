@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -129,6 +130,16 @@ class Spool:
         return target
 
 
+def has_room(folder: str) -> bool:
+    """Whether something can still be written in ``folder``; one that has gone says nothing about that."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(_ROOM_BYTES))
+    except OSError as problem:
+        return problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return True
+
+
 def remove_spare(folder: str) -> None:
     """Remove what workers that have ended left empty in their folder."""
     with contextlib.suppress(OSError):  # a check has removed it
@@ -138,6 +149,7 @@ def remove_spare(folder: str) -> None:
 
 
 _SPARE = "running-"
+_ROOM_BYTES = 4096
 _SPOOL_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -288,3 +291,38 @@ def test_a_hundred_megabytes_of_output_are_judged(project: Project) -> None:
         "conftest.py": f"{HEAD}x = gate.command([sys.executable, 'flood.py'], parse='pytest', expect='passed == 3')\n",
     }).run()  # fmt: skip
     assert (run.status, run.check("x")["summary"]) == (0, "3/3 tests passed")
+
+
+FULL = """
+import pytest_paragate as gate
+LINE = "regex:(?P<file>.+):(?P<line>.+): (?P<message>.+)"
+prints = gate.command("echo 'a.py:1: broken'; true", shell=True, parse=LINE)
+silent = gate.command("echo not judged; true", shell=True)
+
+@gate.check
+def runs(paragate_run):
+    paragate_run("echo 'a.py:1: broken'; true", shell=True, parse=LINE)
+"""
+FILLS = "mount -t tmpfs -o size=300k tmpfs small && mkdir small/cache && cat /dev/zero > small/fill 2>/dev/null; exec"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a small file system is mounted in a namespace of its own")
+def test_output_that_the_disk_had_no_room_for_is_no_output_without_findings(project: Project) -> None:
+    (project.folder / "small").mkdir()
+    project.write({"conftest.py": FULL})
+    gate = [sys.executable, "-m", "pytest", "-p", "xdist", "--paragate", f"--paragate-json={project.json_path}"]
+    inside = ["sh", "-c", f'{FILLS} "$@"', "sh", *gate, "-o", "cache_dir=small/cache"]
+    done = subprocess.run(
+        ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), *inside],
+        cwd=project.folder,
+        env={**project.environment(), "TMPDIR": str(project.folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare failed" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"this system mounts nothing for us: {done.stderr}")
+    found = {check["name"]: check for check in json.loads(project.json_path.read_text("utf-8"))["checks"]}
+    outcomes = {name: check["outcome"] for name, check in found.items()}
+    assert outcomes == {"prints": "unreadable", "silent": "passed", "runs": "unreadable"}, done.stdout
+    assert found["prints"]["summary"] == "there is no room left on the disk for the output"
