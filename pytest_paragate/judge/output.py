@@ -12,7 +12,8 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _BLOCK = 1 << 20
@@ -30,6 +31,9 @@ _MOST_BRACKETS = 120_000
 _MOST_COMMAS = 300_000
 _MOST_STARTS = 5  # lines that look as if a document began
 _REPORT_SLACK_S = 0.1  # the clock of file systems is coarse
+_TICK_NS = 20_000_000  # and no coarser than that, where it counts in nanoseconds
+
+Marks = Mapping[str, tuple[int, ...]]
 
 _ESCAPES = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?|\x1b[ -/]*[0-~]?"
@@ -146,7 +150,8 @@ class Output:
 
     ``argv`` is the tool with its arguments, as far as it is known: without ``python -m``, ``uv run`` and the like.
     ``is_script`` says that a shell may have run more than the tool. ``argument`` is what followed the judge's name in
-    ``parse``; ``started_at`` is when the command began, in seconds since the epoch.
+    ``parse``; ``started_at`` is when the command began, in seconds since the epoch, and ``earlier`` marks the report
+    files that were there then.
     """
 
     def __init__(
@@ -161,9 +166,11 @@ class Output:
         is_script: bool = False,
         joins_streams: bool = False,
         started_at: float = 0.0,
+        earlier: Marks | None = None,
     ) -> None:
         self.argv, self.returncode, self.argument, self.cwd = tuple(argv), returncode, argument, cwd
         self.is_script, self.joins_streams, self.started_at = is_script, joins_streams, started_at
+        self._earlier = earlier or {}
         self.stdout = stdout if isinstance(stdout, Stream) else Stream(stdout)
         self.stderr = stderr if isinstance(stderr, Stream) else Stream(stderr)
 
@@ -194,14 +201,37 @@ class Output:
 
     def reports(self) -> tuple[list[str], str | None]:
         """The files that ``argument`` names and this command has written, or why there are none."""
-        pattern = os.path.join(self.cwd, self.argument)
-        found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
+        found = _files(self.cwd, self.argument)
         if not found:
             return [], f"there is no report file {self.argument}"
-        fresh = [path for path in found if _modified_at(path) >= self.started_at - _REPORT_SLACK_S]
+        # Another run of the command, a moment ago, may have written it.
+        fresh = [path for path in found if path not in self._earlier or _mark(path) != self._earlier[path]]
+        fresh = [path for path in fresh if _modified_at(path) >= self.started_at - _REPORT_SLACK_S]
         if not fresh:
             return [], f"the report file {self.argument} is older than this run of the command"
         return fresh, None
+
+
+def marks_of(cwd: str, pattern: str) -> Marks:
+    """Marks of the report files that ``pattern`` names. Who writes one of them from now on leaves it another mark."""
+    marks = {path: _mark(path) for path in _files(cwd, pattern)}
+    newest_ns = max((mark[0] for mark in marks.values()), default=0)
+    if 0 <= time.time_ns() - newest_ns < _TICK_NS:
+        time.sleep(_TICK_NS / 1e9)  # or what is written next could bear the same time
+    return marks
+
+
+def _files(cwd: str, pattern: str) -> list[str]:
+    path = os.path.join(cwd, pattern)
+    return [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))
+
+
+def _mark(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0,)
+    return status.st_ctime_ns, status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _modified_at(path: str) -> float:

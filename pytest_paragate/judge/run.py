@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pytest_paragate.judge import names
 from pytest_paragate.judge.facts import Facts, broken, to_data
-from pytest_paragate.judge.output import Output, Stream
+from pytest_paragate.judge.output import Marks, Output, Stream, marks_of
 
 Read = Callable[[Output], "Facts | None"]
 
@@ -45,10 +45,12 @@ def judged(
     shell: bool = False,
     parse: str | OwnJudge | None = None,
     own: Mapping[str, OwnJudge] | None = None,
+    earlier: Marks | None = None,
 ) -> dict[str, Any] | None:
     """What a judge reads from the output of a command, as data for a gateway; None when there is no judge for it.
 
-    ``parse`` is what the user chose, ``own`` are further judges by program.
+    ``parse`` is what the user chose, ``own`` are further judges by program, ``earlier`` what :func:`earlier_reports`
+    found before the command began.
     """
     started_at = time.time() - (time.monotonic() - done.started_at)
     output = Output(
@@ -59,6 +61,7 @@ def judged(
         is_script=shell,
         joins_streams=shell and names.joins_streams(argv[0]),
         started_at=started_at,
+        earlier=earlier,
     )
     try:
         facts = judge(argv, output, shell=shell, parse=parse, own=own or {})
@@ -68,6 +71,14 @@ def judged(
     if facts is not None and not done.had_room():
         facts.unreadable("there is no room left on the disk for the output").needs_output = True
     return None if facts is None else to_data(facts)
+
+
+def earlier_reports(parse: object, cwd: str) -> Marks:
+    """Marks of the report files that ``parse`` names and that the command, about to begin in ``cwd``, has to write."""
+    if not isinstance(parse, str):
+        return {}
+    name, argument = names.split_parse(parse)
+    return marks_of(cwd, argument) if argument and names.takes(name) == "path" else {}
 
 
 def judge(
@@ -109,7 +120,13 @@ def judge(
             facts.unreadable(f"the JSON of {facts.tool} is not whole").needs_output = True
         if shell and (missing := _missing_program(output, name)):
             facts.unreadable(missing).needs_output = True
-        elif shell and not facts.unread and not output.stdout.size + output.stderr.size and names.sends_away(argv[0]):
+        elif (
+            shell
+            and not facts.unread
+            and names.takes(name) != "path"
+            and not output.stdout.size + output.stderr.size
+            and names.sends_away(argv[0])
+        ):
             # Silence is what many tools print when all is well.
             facts.unreadable("the script sends the output into a file")
             facts.needs_output = names.hides_status(argv[0], own=own_names)

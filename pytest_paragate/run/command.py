@@ -17,6 +17,7 @@ from pytest_paragate.judge.ending import status_text
 from pytest_paragate.keys import Surroundings, ValueRefusedError, parse_judge, parse_keys
 from pytest_paragate.model import DeclarationError
 from pytest_paragate.run import process
+from pytest_paragate.run.commands import earlier_reports
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.items import CONTEXT, WORKER, ItemContext
 from pytest_paragate.run.worker import Worker
@@ -24,6 +25,7 @@ from pytest_paragate.units import variables
 
 if TYPE_CHECKING:
     from pytest_paragate.judge.facts import Issue, Metric
+    from pytest_paragate.judge.output import Marks
     from pytest_paragate.judge.run import OwnJudge
 
 
@@ -95,13 +97,15 @@ class CommandRunner:
         words, timeout_s = split_command(command, shell=shell, timeout=timeout)
         parse, env = self._judge(parse), self._environment(env)
         shown = command if isinstance(command, str) else shlex.join(command)
+        folder = str(self._folder / cwd) if cwd is not None else str(self._folder)
+        earlier = earlier_reports(parse, folder)
         worker, context = self._item.config.stash.get(WORKER, None), self._item.stash.get(CONTEXT, None)
         if worker is None or context is None:
             raise CommandFailed("paragate_run works in checks and tests that run under --paragate")
         try:
             done = worker.commands.run_for_item(
                 words,
-                cwd=str(self._folder / cwd) if cwd is not None else str(self._folder),
+                cwd=folder,
                 env={**variables(context.units), **env},
                 shell=shell,
                 timeout_s=timeout_s,
@@ -112,8 +116,7 @@ class CommandRunner:
         except process.CannotStart as problem:
             context.commands.append({"command": shown, "cannot_start": str(problem)})
             raise CommandFailed(f"{problem}: {shown}") from None
-        folder = str(self._folder / cwd) if cwd is not None else str(self._folder)
-        judged = self._judged(words, done, folder, shell=shell, parse=parse)
+        judged = self._judged(words, done, folder, shell=shell, parse=parse, earlier=earlier)
         return _completed(shown, done, worker, context, timeout_s=timeout_s, check=check, judged=judged)
 
     def _judge(self, parse: str | OwnJudge | None) -> Any:
@@ -145,7 +148,14 @@ class CommandRunner:
         return {} if own is None else own.by_program if programs else own.by_name
 
     def _judged(
-        self, words: Sequence[str], done: process.Completed, folder: str, *, shell: bool, parse: Any
+        self,
+        words: Sequence[str],
+        done: process.Completed,
+        folder: str,
+        *,
+        shell: bool,
+        parse: Any,
+        earlier: Marks,
     ) -> dict[str, Any] | None:
         """What a judge reads in the output of a command that ended by itself."""
         own = self._own_judges(programs=True)
@@ -155,7 +165,7 @@ class CommandRunner:
 
         if isinstance(parse, str):
             parse = self._own_judges().get(parse, parse)
-        return judged(words, done, cwd=folder, shell=shell, parse=parse, own=own)
+        return judged(words, done, cwd=folder, shell=shell, parse=parse, own=own, earlier=earlier)
 
 
 def _completed(

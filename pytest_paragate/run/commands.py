@@ -12,6 +12,7 @@ from pytest_paragate.run.messages import ENDED, WORKER_VARIABLES, Message
 from pytest_paragate.run.spool import Spool
 
 if TYPE_CHECKING:
+    from pytest_paragate.judge.output import Marks
     from pytest_paragate.run.process import Completed
     from pytest_paragate.run.worker import Worker
 
@@ -31,6 +32,7 @@ class Commands:
         worker, environment = self._worker, self._worker.environment
         if "env" in message:
             environment = {**environment, **message["env"]}
+        earlier = earlier_reports(message.get("parse"), message["cwd"])
         try:
             done = process.run(
                 message["argv"],
@@ -49,7 +51,7 @@ class Commands:
         except OSError as problem:  # no such program or folder, or no room for its output
             worker.news("cannot", index, str(problem))
             return
-        judged = self._judged(message, done)
+        judged = self._judged(message, done, earlier)
         if "bounds_memory" in message:
             judged |= process.memory_bound(done)
         if judged or done.leaked or done.stdout_path or done.stderr_path or done.timed_out or done.stopped:
@@ -95,7 +97,7 @@ class Commands:
             return text
         return text if path is None else read_excerpt(path).text
 
-    def _judged(self, message: Message, done: Completed) -> Message:
+    def _judged(self, message: Message, done: Completed, earlier: Marks) -> Message:
         """What a judge reads in the output, before that is merged; nothing, at no cost, where there is no judge."""
         from pytest_paragate.judge import programs  # not before the first command has been started
 
@@ -109,8 +111,17 @@ class Commands:
         parse = message.get("parse")
         if message.get("own") and self._worker.find_parse is not None:
             parse = self._worker.find_parse(message["index"], message["name"])
-        found = judged(message["argv"], done, cwd=message["cwd"], shell=is_shell, parse=parse)
+        found = judged(message["argv"], done, cwd=message["cwd"], shell=is_shell, parse=parse, earlier=earlier)
         return {} if found is None else {"judged": found}
+
+
+def earlier_reports(parse: object, cwd: str) -> Marks:
+    """Marks of the report files that a command which is about to begin has to write; few are judged by any."""
+    if not isinstance(parse, str) or ":" not in parse:
+        return {}
+    from pytest_paragate.judge.run import earlier_reports
+
+    return earlier_reports(parse, cwd)
 
 
 def _completed(done: Completed) -> Message:

@@ -76,7 +76,14 @@ def of_drop(reason: str) -> Verdict:
 
 def of_block(cause: str, verdict: Verdict | None, group: str | None) -> Verdict:
     """The verdict of a check that needs ``cause``, by name, or a group that cannot be met because of it."""
-    words = {Outcome.TIMEOUT: "took too long", Outcome.ERROR: "could not run", Outcome.BLOCKED: "is blocked itself"}
+    words = {
+        Outcome.TIMEOUT: "took too long",
+        Outcome.ERROR: "could not run",
+        Outcome.BLOCKED: "is blocked itself",
+        Outcome.CANCELLED: "was cancelled",
+        Outcome.UNMET: "did not meet a criterion",
+        Outcome.UNREADABLE: "could not be read",
+    }
     past = "did not pass" if verdict is None else words.get(verdict.outcome, str(verdict.outcome))
     if group is None:
         needed, reason = cause, f"needs {cause}, which {past}"

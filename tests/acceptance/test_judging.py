@@ -326,3 +326,43 @@ def test_output_that_the_disk_had_no_room_for_is_no_output_without_findings(proj
     outcomes = {name: check["outcome"] for name, check in found.items()}
     assert outcomes == {"prints": "unreadable", "silent": "passed", "runs": "unreadable"}, done.stdout
     assert found["prints"]["summary"] == "there is no room left on the disk for the output"
+
+
+REPORTS = """
+import shlex
+import pytest_paragate as gate
+
+REPORT = "<testsuite><testcase name='a'/></testsuite>"
+WRITE = f"echo {shlex.quote(REPORT)}"
+ONCE = f"test -e tried && exit 0; touch tried; {WRITE} > tried.xml; exit 1"
+retried = gate.command(ONCE, shell=True, parse="junit:tried.xml", retries=1)
+dated = gate.command("touch -d 2099-01-01 dated.xml")
+stale = gate.command("true", parse="junit:dated.xml", needs="dated")
+writes = gate.command(f"{WRITE} > one.xml", shell=True, parse="junit:one.xml")
+reads = gate.command("true", parse="junit:one.xml", needs="writes")
+
+@gate.check
+def writes_twice(paragate_run):
+    for _ in range(5):
+        paragate_run(f"{WRITE} > two.xml", shell=True, parse="junit:two.xml")
+
+@gate.check(needs="writes_twice")
+def reads_again(paragate_run):
+    paragate_run("true", parse="junit:two.xml")
+"""
+
+
+def test_a_report_of_another_run_is_not_taken_however_young_it_is(project: Project, workers: str) -> None:
+    report = "<testsuite><testcase name='a'/></testsuite>"
+    run = project.write({"conftest.py": REPORTS, "dated.xml": report}).run(workers)
+    assert run.outcomes() == {
+        "retried": "unreadable",
+        "dated": "passed",
+        "stale": "unreadable",
+        "writes": "passed",
+        "reads": "unreadable",
+        "writes_twice": "passed",
+        "reads_again": "unreadable",
+    }
+    assert run.check("writes_twice")["counts"]["tests"] == 5
+    assert "older than this run of the command" in run.check("reads")["summary"]
