@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+if sys.platform != "win32":
+    import fcntl
 
 # How many runs' whole outputs are kept.
 _KEPT_RUNS = 3
@@ -30,6 +34,7 @@ class Folders:
             self.lasting, self.is_lasting = _temporary(), False
         self.spool = ""
         self.private = ""
+        self._in_use: int | None = None
 
     def begin_run(self) -> None:
         """Make the run's own folders: ``spool`` for people, and one that no check cleans away with the project."""
@@ -40,6 +45,10 @@ class Folders:
             self.spool = tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=runs)
         except OSError:
             self.spool = str(_temporary())
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                self._in_use = os.open(self.spool, os.O_RDONLY)
+                fcntl.flock(self._in_use, fcntl.LOCK_SH)
 
     def crash_path(self, worker: str) -> str:
         """What a worker writes past pytest."""
@@ -65,16 +74,24 @@ class Folders:
         remove_spare(self.spool)
         with contextlib.suppress(OSError):
             os.rmdir(self.spool)  # nothing was said
+        self._let_go()
         with contextlib.suppress(OSError):
             for old in sorted(runs.iterdir())[:-_KEPT_RUNS] if runs.name == "logs" else ():
-                shutil.rmtree(old, ignore_errors=True)
+                if not _is_in_use(old):
+                    shutil.rmtree(old, ignore_errors=True)
         self._remove_temporary()
 
     def abandon_run(self) -> None:
         """There was no run after all."""
         for folder in filter(None, (self.spool, self.private)):
             shutil.rmtree(folder, ignore_errors=True)
+        self._let_go()
         self._remove_temporary()
+
+    def _let_go(self) -> None:
+        if self._in_use is not None:
+            os.close(self._in_use)
+            self._in_use = None
 
     def _remove_temporary(self) -> None:
         """Remove what no later run would find, unless it holds what people may want to read."""
@@ -86,3 +103,17 @@ class Folders:
 
 def _temporary() -> Path:
     return Path(tempfile.mkdtemp(prefix="paragate-"))
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whether a run that has not ended writes there."""
+    if sys.platform == "win32":
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -43,16 +43,17 @@ _ESCAPES = re.compile(
 class Stream:
     """What was written to one stream: the file at ``path``, or nothing.
 
-    Reading sets ``is_cut``, and ``is_broken`` where a JSON document that was looked for begins and has no end.
+    ``is_lost`` says that it has gone. Reading sets ``is_cut``, and ``is_broken`` where a JSON document that was looked
+    for begins and has no end.
     """
 
     def __init__(self, path: str | None) -> None:
         self.path = path
-        self.is_cut = self.is_broken = False
+        self.is_cut = self.is_broken = self.is_lost = False
         try:
             self.size = os.path.getsize(path) if path else 0
         except OSError:
-            self.path, self.size = None, 0
+            self.path, self.size, self.is_lost = None, 0, True
 
     def lines(self, *needles: str, is_data: bool = False) -> Iterator[str]:
         """Cleaned lines that contain any of ``needles``, or all of them; blank lines only when nothing is named.

@@ -70,6 +70,8 @@ def judged(
         facts.unreadable(f"the output could not be judged: {type(problem).__name__}: {problem}")
     if facts is not None and not done.had_room():
         facts.unreadable("there is no room left on the disk for the output").needs_output = True
+    elif facts is not None and (output.stdout.is_lost or output.stderr.is_lost):
+        facts.unreadable("somebody has removed the output").needs_output = True
     return None if facts is None else to_data(facts)
 
 

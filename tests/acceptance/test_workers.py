@@ -712,6 +712,18 @@ def test_a_warning_at_import_is_told_once(project: Project, workers: str) -> Non
     assert run.text.count("UserWarning: seen in a test") == 1
 
 
+def test_outputs_of_a_run_are_kept_while_it_runs_whatever_ends_meanwhile(project: Project) -> None:
+    waits = 'f = gate.command("echo words; touch begun; until test -e end; do sleep 0.01; done; exit 3", shell=True)\n'
+    project.write({"conftest.py": f"import pytest_paragate as gate\n{waits}short = gate.command('false')\n"})
+    long = project.start("-k", "f and not short")
+    long.wait_for("begun")
+    for _ in range(5):
+        assert project.run("-k", "short").outcomes() == {"short": "failed"}
+    project.write({"end": ""})
+    run = long.finish()
+    assert Path(run.check("f")["log"]).read_text("utf-8") == "words\n"
+
+
 def test_silent_checks_leave_no_files(project: Project, workers: str) -> None:
     says = "import pytest_paragate as gate\nsilent = gate.command('true')\nsays = gate.command('echo words')\n"
     project.write({"conftest.py": says})
