@@ -78,7 +78,7 @@ class CommandRunner:
         shell: bool = False,
         parse: str | OwnJudge | None = None,
     ) -> CommandResult:
-        """Run ``command`` and wait for it.
+        """Run ``command`` and wait for it. Of threads that call this at the same time, one waits for the other.
 
         Args:
             command: a string, split like a shell does and run without one, or a list of arguments.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ class Commands:
         self._on_output = worker.stream if worker.setup["streams"] else None
         # What the project's code may add to these is not foreseen.
         self._inheritable = linux.inheritable_fds()
+        # What a command leaves behind is told from its own processes by there being no others.
+        self._one_at_a_time = threading.Lock()
 
     def run(self, index: int, message: Message) -> None:
         """Run a command check and tell how it ended."""
@@ -71,18 +74,19 @@ class Commands:
         worker = self._worker
         # Without what marks a worker.
         inherited = {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
-        worker.is_command_running = True
-        try:
-            done = process.run(
-                argv,
-                env={**inherited, **env},
-                spool=self._spool,
-                stop=worker.stop,
-                on_output=self._on_output,
-                **settings,
-            )
-        finally:
-            worker.is_command_running = False
+        with self._one_at_a_time:
+            worker.is_command_running = True
+            try:
+                done = process.run(
+                    argv,
+                    env={**inherited, **env},
+                    spool=self._spool,
+                    stop=worker.stop,
+                    on_output=self._on_output,
+                    **settings,
+                )
+            finally:
+                worker.is_command_running = False
         worker.allow(leak.pid for leak in done.leaked if not leak.killed)
         return done
 

@@ -712,6 +712,24 @@ def test_a_warning_at_import_is_told_once(project: Project, workers: str) -> Non
     assert run.text.count("UserWarning: seen in a test") == 1
 
 
+IN_THREADS = """
+from concurrent.futures import ThreadPoolExecutor
+import pytest_paragate as gate
+
+@gate.check
+def threads(paragate_run):
+    commands = [["sh", "-c", f"sleep 0.0{number}; echo {number}"] for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        assert [done.stdout for done in pool.map(paragate_run, commands)] == [f"{number}\\n" for number in range(6)]
+"""
+
+
+def test_a_check_may_run_commands_from_threads(project: Project, workers: str) -> None:
+    run = project.write({"conftest.py": IN_THREADS}).run(workers)
+    assert run.outcomes() == {"threads": "passed"}, run.text
+    assert run.check("threads")["leaked"] == []
+
+
 def test_outputs_of_a_run_are_kept_while_it_runs_whatever_ends_meanwhile(project: Project) -> None:
     waits = 'f = gate.command("echo words; touch begun; until test -e end; do sleep 0.01; done; exit 3", shell=True)\n'
     project.write({"conftest.py": f"import pytest_paragate as gate\n{waits}short = gate.command('false')\n"})
