@@ -2,8 +2,8 @@
 
 Rules
 - An item never waits for the next one to be known. Inside a run of tests the next item is the real one; the last gets a
-  stand-in that keeps module and session fixtures alive. When a real next item turns out to need less, what is no longer
-  needed is torn down then, and an error there is blamed on the item that ended before.
+  neighbour, which keeps module and session fixtures alive. When a real next item turns out to need less, what is no
+  longer needed is torn down then, and an error there is blamed on the item that ended before.
 - A function check is torn down completely, so that processes it leaves behind are known to be leaks. What it changed in
   the process (folder, environment, standard streams, signals, limits, threads) is reported, and the controller
   replaces the worker.
@@ -12,6 +12,7 @@ Rules
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import signal
@@ -20,7 +21,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -105,7 +106,9 @@ class ItemRunner:
         self._reports: list[pytest.TestReport] = []
         hook = self._config.hook.pytest_report_to_serializable
         # With a plugin's word in it, a report has to be serialised to know what it says.
-        self._is_plain = all(each.function.__module__.startswith("_pytest.") for each in hook.get_hookimpls())
+        self._is_plain = all(map(_is_of_pytest, hook.get_hookimpls()))
+        makers = self._config.hook.pytest_runtest_makereport, self._config.hook.pytest_runtest_protocol
+        self._makes_own_reports = not all(_is_of_pytest(each) for hook in makers for each in hook.get_hookimpls())
         self._previous: pytest.Item | None = None
         self._following: pytest.Item | None = None  # what the previous one was told would come next
         self._by_nodeid: dict[str, int] | None = None
@@ -203,7 +206,7 @@ class ItemRunner:
         if self._has_ended_session:
             self._worker.news("left", [index])
             return False
-        nextitem = None if is_check else following or _StandIn.beside(item)
+        nextitem = None if is_check else following or self._neighbour(item, index)
         context = ItemContext(
             results=message.get("results", {}),
             grace_s=message.get("grace_s", DEFAULT_GRACE_S),
@@ -240,7 +243,7 @@ class ItemRunner:
         if self._live is not None:
             self._live.pass_on()
         done.stopped, done.commands, done.facts = self._worker.was_stopped, context.commands, context.facts
-        phases = self._phases() if done.is_plain and _keywords(item) == words else None
+        phases = self._phases(item) if done.is_plain and _keywords(item) == words else None
         if phases is not None:
             self._worker.passed([index, done.started_at, done.duration_s, phases, *([done.cpu_s] if is_marked else [])])
         else:
@@ -253,10 +256,23 @@ class ItemRunner:
             self._pass_on_stop()
         return not (done.stopped or done.ended_session or wants_stop)
 
-    def _phases(self) -> list[float] | None:
+    def _neighbour(self, item: pytest.Item, index: int) -> pytest.Item:
+        """What to name as the next item where that is not known yet: one with the same parents."""
+        items = self._session.items
+        for place in (index + 1, index - 1):
+            if 0 <= place < len(items) and items[place].parent is item.parent and items[place] is not item:
+                return items[place]
+        try:
+            return copy.copy(item)  # the only one; hooks ask it for its module
+        except Exception:  # of a class that cannot be copied
+            return _StandIn.beside(item)
+
+    def _phases(self, item: pytest.Item) -> list[float] | None:
         """The times of the three phases of an item, if that is all that its reports say."""
         reports = self._reports
         if not self._is_plain or [report.when for report in reports] != _PHASES:
+            return None
+        if self._makes_own_reports and not all(_is_as_made(report, item) for report in reports):
             return None
         times: list[float] = []
         for report in reports:
@@ -293,11 +309,11 @@ class ItemRunner:
         standing = list(state.stack)
         if previous is None or standing == needed[: len(standing)]:
             return
-        self._worker.flush()
+        self._worker.news("tearing")  # it may be the worker's last words
         # Not the hook: its plugins have ended this item already, and would fail on what they have cleaned up.
-        capture = self._config.pluginmanager.getplugin("capturemanager")
-        with capture.item_capture("teardown", previous) if capture is not None else contextlib.nullcontext():
+        with _recorded(previous):
             call = pytest.CallInfo.from_call(lambda: state.teardown_exact(item), when="teardown")
+        self._worker.news("torn")
         if call.excinfo is None:
             return
         self._worker.news("late", packed(self._serialised(_late_report(previous, call))))
@@ -305,6 +321,30 @@ class ItemRunner:
         if request is not None:
             self._has_ended_session = True
             self._worker.news("exit", *request)
+
+
+@contextlib.contextmanager
+def _recorded(item: pytest.Item) -> Iterator[None]:
+    """Around what is torn down after its item has ended: warnings, output and log records are kept as in its phases."""
+    from _pytest.logging import caplog_handler_key, caplog_records_key
+    from _pytest.warnings import catch_warnings_for_item
+
+    config = item.config
+    capture, logs = map(config.pluginmanager.getplugin, ("capturemanager", "logging-plugin"))
+    with contextlib.ExitStack() as stack:
+        if config.pluginmanager.hasplugin("warnings"):
+            stack.enter_context(catch_warnings_for_item(config, item.ihook, when="runtest", item=item))
+        if capture is not None:
+            stack.enter_context(capture.item_capture("teardown", item))
+        if logs is not None:
+            item.stash[caplog_records_key] = {}
+            stack.callback(item.stash.__delitem__, caplog_records_key)
+            recording = logs._runtest_for(item, "teardown")
+            if isinstance(recording, Iterator):  # before pytest 8.4
+                recording = contextlib.contextmanager(lambda: recording)()
+            stack.enter_context(recording)
+            stack.callback(item.stash.__delitem__, caplog_handler_key)
+        yield
 
 
 def _end_of_session(request: BaseException) -> _EndOfSession | None:
@@ -449,6 +489,20 @@ def _limits() -> tuple[object, ...]:
 def _cpu_s() -> float:
     used = os.times()
     return used.user + used.system + used.children_user + used.children_system
+
+
+def _is_of_pytest(implementation: Any) -> bool:
+    return bool(implementation.function.__module__.startswith("_pytest."))
+
+
+def _is_as_made(report: pytest.TestReport, item: pytest.Item) -> bool:
+    """Whether a report says of its item what pytest says, and nothing else."""
+    return (
+        report.longrepr is None
+        and report.nodeid == item.nodeid
+        and report.location == item.location
+        and report.keywords == dict.fromkeys(item.keywords, 1)
+    )
 
 
 def _keywords(item: pytest.Item) -> tuple[int, int]:

@@ -115,6 +115,7 @@ class _Seat:
         self.order: verdicts.Order | None = None
         self.told_s: float | None = None  # when its item was first told to end
         self.has_items = self.has_tests = False
+        self.is_tearing_down = False  # what an item that has ended had left standing
         self.is_booting = False  # its worker makes its session, and can listen to nothing
         self.stopped_at: float | None = None  # since when its worker has been stopped by a signal
         self.was_stopped = False  # and was killed for that
@@ -399,6 +400,9 @@ class Loop:
             if report["outcome"] != "skipped":
                 problem = ending.crash_message(report)
                 self._result.problems.append(f"error in a teardown after {report['nodeid']}: {problem}")
+        elif kind in ("tearing", "torn"):
+            if seat is not None:
+                seat.is_tearing_down = kind == "tearing"
         elif kind == "exit":
             self._session_ended((news[1], news[2], news[3]))
         elif kind == "stop":
@@ -721,9 +725,7 @@ class Loop:
         self._nodes.ended(event.worker, event.why or ending.status_text(event.status or 0))
         if self._leaving.pop(event.worker, None) is not None:
             if event.worker not in self._parted:
-                text = event.why or verdicts.how_ended(event.status)
-                place = verdicts.place_of_death(self._settings.crash_path(event.worker))
-                self._result.problems.append(f"worker {event.worker} died before its fixtures had ended: {text}{place}")
+                self._result.problems.append(self._death_in_teardown(event))
             elif event.status not in (0, None, -signal.SIGKILL):
                 text = ending.status_text(event.status)
                 self._result.problems.append(f"worker {event.worker} ended with {text} after its last item")
@@ -734,6 +736,7 @@ class Loop:
         self._restarts += 1
         seat.restarts += 1
         seat.worker = None
+        was_tearing_down, seat.is_tearing_down = seat.is_tearing_down, False
         limit = self._settings.max_worker_restart
         if event.is_final or (limit is not None and self._restarts > limit):
             # First, or what its item leaves free would start here again.
@@ -743,13 +746,24 @@ class Loop:
         if not seat.pending:
             return
         has_others = self._lost[seat.slot.agent] < self._plan.slots[seat.slot.agent]
+        problem = None
         if not event.was_fit and has_others:
             # Nothing of it has begun, and others will do it; still the run is not what was asked for.
-            self._result.problems.append(f"the slot {seat.slot} was lost: {event.why}")
-            seat.forget_item()
-            self._give_back(seat, list(seat.pending))
-        else:
+            problem = f"the slot {seat.slot} was lost: {event.why}"
+        elif was_tearing_down and has_others and seat.order is None and event.why is None:
+            # What comes next has not begun, and the verdict of the item whose fixtures these were is known.
+            problem = self._death_in_teardown(event)
+        if problem is None:
             self._blame(seat, event)
+            return
+        self._result.problems.append(problem)
+        seat.forget_item()
+        self._give_back(seat, list(seat.pending))
+
+    def _death_in_teardown(self, event: Ended) -> str:
+        text = event.why or verdicts.how_ended(event.status)
+        place = verdicts.place_of_death(self._settings.crash_path(event.worker))
+        return f"worker {event.worker} died before its fixtures had ended: {text}{place}"
 
     def _blame(self, seat: _Seat, event: Ended) -> None:
         """The worker died: blame the item that ran, give back those that had not begun."""

@@ -48,6 +48,7 @@ cannot       a command could not be started: ``index, why``
 item         an item ended: ``index`` and the fields of :class:`~pytest_paragate.run.items.ItemDone`
 differs      the worker collected other items than the controller: ``index, why``
 left         what was not begun of a run, and will not be: ``indices``
+tearing      what an item that has ended had left standing is being torn down; ``torn`` follows
 stop         something asked the worker's session to stop: ``kind`` (``"shouldstop"``, ``"shouldfail"``), ``why``
 late         a fixture's teardown failed after its item had ended: ``report``
 exit         that teardown asks for the end of the session: ``kind`` (``"exit"``, ``"interrupt"``), ``text, returncode``

@@ -394,6 +394,92 @@ def test_a_crash_in_the_last_teardown_is_told_with_its_place(project: Project, w
     )
 
 
+LATE_TEARDOWN = """
+import logging, os, warnings
+import pytest
+
+@pytest.fixture(scope="{scope}")
+def lib():
+    yield
+    {statement}
+
+def test_one(lib): pass
+"""
+# What has the mark is handed out by itself, so what comes before it is not told that it follows.
+ALONE = "import pytest\n@pytest.mark.paragate(after='test_one')\ndef test_two(): pass\n"
+SAYS_MUCH = "warnings.warn('old words', DeprecationWarning); logging.getLogger('lib').warning('logged words'); 1 / 0"
+
+
+@pytest.mark.parametrize("scope", ["module", "session"])
+def test_a_late_teardown_is_told_with_its_warnings_and_its_log(project: Project, workers: str, scope: str) -> None:
+    late = LATE_TEARDOWN.format(scope=scope, statement=SAYS_MUCH)
+    run = project.write({"test_a.py": late, "test_b.py": ALONE}).run(workers)
+    assert run.status == 1
+    assert "DeprecationWarning: old words" in run.text
+    told = run.text.partition("Captured log teardown")[2]
+    assert "logged words" in told.partition("warnings summary")[0]
+    assert "2 passed, 1 warning, 1 error" in run.lines[-1]
+
+
+def test_a_late_teardown_that_kills_its_worker_is_blamed_on_no_other_test(project: Project, workers: str) -> None:
+    late = LATE_TEARDOWN.format(scope="module", statement="os.abort()")
+    run = project.write({"test_a.py": late, "test_b.py": ALONE}).run(workers)
+    assert run.status == 1
+    assert "2 passed in" in run.lines[-1]
+    (problem,) = run.report["problems"]
+    assert problem.startswith("worker gw0 died before its fixtures had ended: SIGABRT")
+
+
+LOOKS_AHEAD = """
+def pytest_runtest_teardown(item, nextitem):
+    if nextitem is not None:
+        assert nextitem in item.session.items or nextitem.nodeid == item.nodeid
+        print("goes on in", nextitem.module.__name__, nextitem.function.__name__, nextitem.cls, nextitem.fixturenames)
+"""
+
+
+def test_hooks_are_told_of_a_next_item_that_is_a_test(project: Project, workers: str) -> None:
+    many = "import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_it(n): pass\n"
+    files = {"conftest.py": LOOKS_AHEAD, "test_a.py": many, "test_b.py": many, "test_c.py": "def test_only(): pass\n"}
+    run = project.write(files).run(workers, "-n", "2")
+    assert run.status == 0, run.text
+    assert "9 passed" in run.lines[-1]
+
+
+OWN_REPORTS = """
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        {statement}
+    return report
+
+def pytest_terminal_summary(terminalreporter):
+    for each in terminalreporter.stats.get("passed", ()):
+        terminalreporter.line(f"TOLD {{each.nodeid}} {{each.longrepr}} {{each.location}} {{'added' in each.keywords}}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("report.keywords['added'] = 1", "test_it.py::test_it None ('test_it.py', 0, 'test_it') True"),
+        ("report.longrepr = 'a note'", "test_it.py::test_it a note ('test_it.py', 0, 'test_it') False"),
+        ("report.location = ('x.py', 3, 'y')", "test_it.py::test_it None ('x.py', 3, 'y') False"),
+        ("report.nodeid = 'test_it.py::other'", "test_it.py::other None ('test_it.py', 0, 'test_it') False"),
+    ],
+)
+def test_what_hooks_write_into_the_report_of_a_pass_is_told(
+    project: Project, workers: str, statement: str, told: str
+) -> None:
+    conftest = OWN_REPORTS.format(statement=statement)
+    run = project.write({"conftest.py": conftest, "test_it.py": "def test_it(): pass\n"}).run(workers)
+    assert run.status == 0, run.text
+    assert f"TOLD {told}" in run.lines
+
+
 def test_a_skip_in_the_last_teardown_is_no_error(project: Project, workers: str) -> None:
     conftest = LAST_TEARDOWN.format(statement="pytest.skip()")
     project.write({"conftest.py": conftest, "test_it.py": "def test_it(shared): pass\n"})
