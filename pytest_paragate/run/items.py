@@ -18,7 +18,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ import pytest
 from pytest_paragate.model import DEFAULT_GRACE_S, Value
 from pytest_paragate.run import excerpt, inherit, linux, stack
 from pytest_paragate.run.messages import Message, packed
-from pytest_paragate.run.worker import StopRequested, Worker
+from pytest_paragate.run.worker import StopRequested, Worker, monotonic
 
 if TYPE_CHECKING:
     from pytest_paragate.run.live import LiveStreams
@@ -218,7 +217,7 @@ class ItemRunner:
         before = _ProcessState.now() if is_check else None
         self._reports = []
         cpu_before_s = _cpu_s() if is_marked else 0.0
-        done = ItemDone(started_at=time.monotonic())
+        done = ItemDone(started_at=monotonic())
         self._worker.begin_item(index, done.started_at)
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
@@ -231,7 +230,7 @@ class ItemRunner:
         finally:
             self._worker.end_item()
             del item.stash[CONTEXT]
-        done.duration_s = time.monotonic() - done.started_at
+        done.duration_s = monotonic() - done.started_at
         done.cpu_s = _cpu_s() - cpu_before_s if is_marked else None
         self._previous, self._following = item, following
         if done.ended_session or done.internal_error or self._worker.was_stopped:
@@ -427,10 +426,10 @@ class _ProcessState(Value):
 
 def _end_leaked(before: frozenset[int], *, is_allowed: bool) -> list[dict[str, Any]]:
     """Name the processes that came since ``before`` and still run, and kill them unless they are allowed."""
-    give_up_at = time.monotonic() + _KILL_WITHIN_S
+    give_up_at = monotonic() + _KILL_WITHIN_S
     spared: set[int] = set()
     leaked: dict[int, dict[str, Any]] = {}
-    while time.monotonic() < give_up_at:
+    while monotonic() < give_up_at:
         new = [pid for pid in linux.children(os.getpid()) if pid not in before]
         running = [pid for child in new for pid in (child, *linux.descendants(child)) if linux.is_running(pid)]
         spared.update(pid for pid in running if any(word in linux.describe(pid) for word in _SERVANTS))
@@ -445,7 +444,7 @@ def _end_leaked(before: frozenset[int], *, is_allowed: bool) -> list[dict[str, A
         if is_allowed:
             break
         for pid in running:
-            linux.Tree.wait_one(pid, time.monotonic() + 0.1)
+            linux.Tree.wait_one(pid, monotonic() + 0.1)
     return list(leaked.values())
 
 

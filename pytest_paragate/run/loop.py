@@ -389,6 +389,8 @@ class Loop:
                 self._read(seat.worker.id)
 
     def _learn(self, worker_id: str, news: Sequence[Any]) -> None:
+        if type(news) is not list or not news or type(news[0]) is not str:
+            return  # somebody else wrote into it
         seat = self._by_worker.get(worker_id)
         kind = news[0]
         if kind == "warning":

@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from pytest_paragate.verdict import Verdict
 
 Message = dict[str, Any]
+# Those of this moment: while a class or module of tests runs, something else may stand in their place.
+_dumps, _loads = json.dumps, json.loads
 
 ENDED = ("returncode", "started_at", "duration_s", "cpu_s", "max_rss_kb")
 _MARK = "paragate:"
@@ -164,14 +166,14 @@ def send(channel: Any, message: Message) -> None:
     try:
         channel.send(message)
     except DumpError:
-        channel.send({"json": json.dumps(message)})
+        channel.send({"json": _dumps(message)})
 
 
 def opened(message: Message) -> Message:
     """What was given to :func:`send` at the other end."""
     if "json" not in message:
         return message
-    unsealed: Message = json.loads(message["json"])
+    unsealed: Message = _loads(message["json"])
     return unsealed
 
 

@@ -27,6 +27,10 @@ from pytest_paragate.run.stop import Stop
 if TYPE_CHECKING:
     from pytest_paragate.run.commands import Commands
 
+# That of this moment: while a class or module of tests runs, something else may stand in its place. Not the function
+# itself, which freezegun replaces wherever a module holds it.
+monotonic = functools.partial(time.monotonic)
+
 # How long news may wait in the journal before the controller is told, while there is more to do, seconds.
 _TELL_EVERY_S = 0.1
 # How long an orphaned worker gets to stop a running command before it kills itself, seconds.
@@ -82,7 +86,7 @@ class Worker:
     def news(self, *news: Any) -> None:
         """Write down what happened (see ``messages``); tell the controller unless that has been done a moment ago."""
         self._write(line_of(news))
-        self._tell_seldom(time.monotonic())
+        self._tell_seldom(monotonic())
 
     def passed(self, numbers: list[Any]) -> None:
         """An item has passed: see ``messages``. :meth:`begin_item` or :meth:`flush` has to follow."""
@@ -98,7 +102,7 @@ class Worker:
         self.flush()
         if self._has_news:
             self._has_news = False
-            self._told_at = time.monotonic()
+            self._told_at = monotonic()
             self.send({"say": "news"})
 
     def _tell_seldom(self, now: float) -> None:
@@ -234,7 +238,7 @@ class Worker:
         """A run of short ones."""
         indices = message["indices"]
         for position, index in enumerate(indices):
-            self._begun(index, time.monotonic())
+            self._begun(index, monotonic())
             self._run_command(message["orders"][position] if self._order_of is None else self._order_of(index))
             if self.is_run_over:
                 self.news("left", indices[position + 1 :])

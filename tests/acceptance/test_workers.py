@@ -430,6 +430,41 @@ def test_a_late_teardown_that_kills_its_worker_is_blamed_on_no_other_test(projec
     assert problem.startswith("worker gw0 died before its fixtures had ended: SIGABRT")
 
 
+PATCHES = """
+import unittest
+from unittest import mock
+
+class TestIt(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        patch = mock.patch({patch})
+        patch.start()
+        cls.addClassCleanup(patch.stop)
+    def test_good(self): pass
+    def test_bad(self): self.fail("on purpose")
+    def test_left_out(self): self.skipTest("on purpose")
+"""
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "'os.write'",
+        "'os.write', side_effect=OSError",
+        "'time.monotonic'",
+        "'time.monotonic', side_effect=ValueError",
+        "'json.dumps', return_value='{}'",
+        "'json.dumps', side_effect=ValueError",
+        "'json.loads', return_value={}",
+    ],
+)
+def test_what_a_class_of_tests_replaces_is_not_what_workers_use(project: Project, workers: str, patch: str) -> None:
+    run = project.write({"test_it.py": PATCHES.format(patch=patch)}).run(workers, "-n", "1")
+    assert run.status == 1
+    assert "1 failed, 1 passed, 1 skipped" in run.lines[-1]
+    assert run.report["problems"] == []
+
+
 LOOKS_AHEAD = """
 def pytest_runtest_teardown(item, nextitem):
     if nextitem is not None:
