@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _YOUNG = 5_000
 # So many times, not 10, before it looks again at those that were not garbage then.
 _AGAIN = 100
+_collect = gc.collect
+# What lists objects, and what is expected to find the garbage among them.
+LISTING = ("get_objects", "get_referrers")
+COLLECTING = ("collect",)
 
 
 def set_aside() -> None:
@@ -42,12 +46,11 @@ def take_back() -> None:
     gc.unfreeze()
 
 
-def take_back_when_asked() -> Callable[[], None]:
-    """Let the collector look at everything again as soon as somebody looks for objects; returns what ends that.
-
-    Not when they only collect: many tests do, and among what was set aside is hardly any garbage of theirs.
+def take_back_when_asked(*asking_for: str) -> Callable[[], None]:
+    """Let the collector look at everything again as soon as somebody calls one of these functions of ``gc``; returns
+    what ends that.
     """
-    there = {name: getattr(gc, name) for name in ("get_objects", "get_referrers")}
+    there = {name: getattr(gc, name) for name in asking_for}
 
     def asking(name: str) -> Callable[..., Any]:
         @functools.wraps(there[name])
@@ -118,7 +121,7 @@ def search_at_end(config: pytest.Config) -> None:
     if not found:
         return
     with catch_warnings_for_item(config, config.hook, when="runtest", item=None):
-        gc.collect()
+        _collect()  # without what was there before the tests
         for look in found:
             look(config)
 

@@ -157,7 +157,7 @@ class GateSession:
     def unconfigure(self) -> None:
         """What follows is pytest's last search for garbage, which takes long where there are many tests."""
         garbage.set_aside()
-        self._config.add_cleanup(garbage.take_back_when_asked())
+        self._config.add_cleanup(garbage.take_back_when_asked(*garbage.LISTING))
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The section ``paragate``, below everything that pytest itself says."""

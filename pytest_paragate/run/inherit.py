@@ -62,7 +62,7 @@ def leave_main_process(config: pytest.Config) -> None:
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
     garbage.look_as_usual()
-    garbage.take_back_when_asked()
+    garbage.take_back_when_asked(*garbage.LISTING, *garbage.COLLECTING)
     mute_terminal(config)
 
 

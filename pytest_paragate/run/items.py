@@ -21,7 +21,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pytest
 
@@ -40,6 +40,7 @@ _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 # How long killing what a check left behind may take, seconds.
 _KILL_WITHIN_S = 5.0
 
+_pid, _write = os.getpid, os.write  # whatever a test puts in their place
 _PHASES = ["setup", "call", "teardown"]
 # What every report has: one with more has something of a plugin's.
 _FIELDS = len(vars(pytest.TestReport("", ("", None, ""), {}, "passed", None, "call")))
@@ -228,6 +229,8 @@ class ItemRunner:
         except BaseException:
             done.internal_error = traceback.format_exc()
         finally:
+            if _pid() != self._worker.pid:
+                self._leave_copy()
             self._worker.end_item()
             del item.stash[CONTEXT]
         done.duration_s = monotonic() - done.started_at
@@ -254,6 +257,12 @@ class ItemRunner:
         if wants_stop:
             self._pass_on_stop()
         return not (done.stopped or done.ended_session or wants_stop)
+
+    def _leave_copy(self) -> NoReturn:
+        """A test has forked and its child came back here, where the parent goes on and may be waiting for it."""
+        failed = [report for report in self._reports if report.failed]
+        _write(2, "".join(f"{report.longreprtext}\n" for report in failed).encode("utf-8", "replace"))
+        os._exit(1 if failed else 0)
 
     def _neighbour(self, item: pytest.Item, index: int) -> pytest.Item:
         """What to name as the next item where that is not known yet: one with the same parents."""

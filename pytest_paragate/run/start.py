@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +28,7 @@ else:  # wanted by items, and by commands not at all
     relay = Late("pytest_paragate.run.relay")
 
 BOOTED = pytest.StashKey[Worker]()
+_THREADS_END_WITHIN_S = 10.0
 _WAS_DISMISSED = pytest.StashKey[bool]()
 _FOUND_AT_END = pytest.StashKey[str | None]()
 
@@ -53,12 +55,24 @@ def serve_forked(session: pytest.Session, worker: str, read_fd: int, write_fd: i
         os.write(2, traceback.format_exc().encode())
     finally:
         with contextlib.suppress(Exception):
+            _wait_for_threads()
+        with contextlib.suppress(Exception):
             inherit.save_coverage()
         # Never up the stack that was forked: it is the main process's.
         with contextlib.suppress(BaseException):
             atexit._run_exitfuncs()
         os._exit(status)
     raise AssertionError
+
+
+def _wait_for_threads() -> None:
+    """Let threads of tests end, as an interpreter does before it ends."""
+    if all(each.daemon or each is threading.current_thread() for each in threading.enumerate()):
+        return
+    # This also tells pools of threads that nothing will come any more, and may be called from any thread.
+    waiting = threading.Thread(target=threading._shutdown, daemon=True)  # type: ignore[attr-defined]
+    waiting.start()
+    waiting.join(_THREADS_END_WITHIN_S)
 
 
 def forked(channel: Any) -> None:

@@ -50,6 +50,7 @@ class Worker:
         """``order_of`` knows a command by its index, where the worker has inherited what was collected."""
         self.channel = channel
         self.setup = setup
+        self.pid = os.getpid()
         self._order_of = order_of
         # Live output goes through the channel, and what became of its item must not overtake it.
         self._journal = None if setup["streams"] else _journal(setup["journal"])

@@ -17,7 +17,9 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,8 +27,6 @@ from pytest_paragate import garbage
 from pytest_paragate.run import journal, linux, stack
 
 if TYPE_CHECKING:
-    import threading
-
     import pytest
 
     from pytest_paragate.model import Check
@@ -83,7 +83,10 @@ class Zygote:
         # What is there now stays until the end, here (the session unfreezes it) and in every worker. Keeping the
         # collector off it saves its time, and keeps the pages shared.
         garbage.set_aside()
-        self.pid = os.fork()
+        with warnings.catch_warnings() if threading.active_count() > 1 else contextlib.nullcontext():
+            # Those that are there hold no lock that a copy would need: who asked for the server has looked.
+            warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
+            self.pid = os.fork()
         if self.pid == 0:
             ours.close()
             try:

@@ -430,6 +430,67 @@ def test_a_late_teardown_that_kills_its_worker_is_blamed_on_no_other_test(projec
     assert problem.startswith("worker gw0 died before its fixtures had ended: SIGABRT")
 
 
+COLLECTS = """
+import gc, weakref
+
+class Cycle: pass
+made_at_import = Cycle()
+made_at_import.itself = made_at_import
+alive = weakref.ref(made_at_import)
+
+def test_it():
+    global made_at_import
+    del made_at_import
+    gc.collect()
+    assert alive() is None
+"""
+IN_BACKGROUND = """
+import pathlib, threading
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor(2)
+ended = threading.Event()
+
+def write(name):
+    ended.wait(1)
+    pathlib.Path(name).write_text("written")
+
+def test_it():
+    threading.Thread(target=write, args=["by-thread"]).start()
+    pool.submit(write, "by-pool")
+"""
+COMES_BACK = """
+import os
+
+def test_before(): pass
+def test_raises():
+    pid = os.fork()
+    if not pid:
+        raise ValueError("child")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+def test_returns():
+    pid = os.fork()
+    if pid:
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+def test_after(): pass
+"""
+
+
+def test_collecting_garbage_finds_what_was_made_at_import(project: Project, workers: str) -> None:
+    assert project.write({"test_it.py": COLLECTS}).run(workers).status == 0
+
+
+def test_threads_of_tests_come_to_their_end(project: Project, workers: str) -> None:
+    assert project.write({"test_it.py": IN_BACKGROUND}).run(workers).status == 0
+    assert [(project.folder / name).read_text() for name in ("by-thread", "by-pool")] == ["written", "written"]
+
+
+def test_a_forked_child_that_comes_back_from_its_test_ends_there(project: Project, workers: str) -> None:
+    run = project.write({"test_it.py": COMES_BACK}).run(workers)
+    assert run.status == 0, run.text
+    assert "4 passed" in run.lines[-1]
+
+
 PATCHES = """
 import unittest
 from unittest import mock

@@ -73,6 +73,11 @@ def test_a_crash_runs_again_in_another_worker(project: Project, workers: str, cr
     assert run.report["agents"][0]["passed"] == 4
 
 
+def test_its_server_is_no_reason_to_warn_of_a_fork(project: Project) -> None:
+    project.write({"test_it.py": "def test_it(): pass\n"})
+    assert "multi-threaded" not in project.run("-p", "pytest_rerunfailures", "-n", "2").text
+
+
 def test_without_reruns_a_crash_is_a_failure(project: Project, workers: str) -> None:
     run = project.write({"test_it.py": "import os\ndef test_it(): os._exit(5)\n"}).run(*PLUGIN, "-n2", workers)
     assert run.status == 1
