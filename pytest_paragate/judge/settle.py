@@ -2,7 +2,8 @@
 
 - A check that did not pass by its exit status does not pass by its output.
 - An exit status of 0 passes unless a criterion is not met, or could not be read: the check's own criteria, and the
-  judge's, which are given up one by one where the check's own speak of the same fact.
+  judge's, which are given up one by one where the check's own speak of the same fact. That something ran at all is
+  given up only where the check compares how much ran with a number.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pytest_paragate.judge.ending import Ending
 from pytest_paragate.judge.facts import Facts, Metric, merged, summary_of
 from pytest_paragate.verdict import Outcome
 
+# Facts of which judges want at least one.
+_WORK = ("ran", "tests", "total", "files", "benchmarks", "audited")
 _TROUBLE = ("failed", "errors", "issues", "leaks", "leaked_bytes")
 
 
@@ -37,6 +40,7 @@ def settle(
         return _described(ended, facts), facts
     problems: list[criteria.Unmet] = []
     spoken_of = criteria.names_in(expect)
+    numbered = criteria.names_in(text for text in expect if criteria.parse(text).other is None)
     for part in parts:
         if not part.is_checked:
             continue
@@ -44,7 +48,7 @@ def settle(
         problems += [
             _worded(criterion, unmet, part.facts)
             for criterion in wanted
-            if not criteria.names_in([criterion.text]) & spoken_of
+            if not criteria.names_in([criterion.text]) & (numbered if criterion.fact in _WORK else spoken_of)
             and (unmet := criteria.evaluate(criterion, part.facts, given)) is not None
         ]
         if part.facts.unread and part.facts.needs_output:
@@ -65,7 +69,7 @@ def _worded(criterion: criteria.Criterion, unmet: criteria.Unmet, facts: Facts) 
     """What a judge expects, said for somebody who never wrote it down."""
     if unmet.is_unreadable:
         return unmet
-    if criterion.fact in ("ran", "files", "benchmarks", "audited", "total"):
+    if criterion.fact in _WORK:
         return unmet._replace(text=summary_of(facts))
     return unmet._replace(text=f"{facts.tool} says {summary_of(facts)}, although the exit status is 0")
 

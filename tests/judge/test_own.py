@@ -138,6 +138,33 @@ def test_a_report_of_a_run_that_was_not_successful_is_no_pass() -> None:
     assert (found.outcome, found.summary) == ("unreadable", "scan says that its run was not successful")
 
 
+NOTHING_RAN = {
+    "pytest -q": ("2 skipped in 0.01s\n", ""),
+    "cargo test": (
+        "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
+        "",
+    ),
+    "prove t": ("t/a.t .. skipped: later\nFiles=1, Tests=0,  0 wallclock secs\nResult: NOTESTS\n", ""),
+    "python -m unittest": ("", f"ss\n{'-' * 70}\nRan 2 tests in 0.000s\n\nOK (skipped=2)\n"),
+}
+
+
+@pytest.mark.parametrize("command", NOTHING_RAN)
+def test_only_a_number_of_tests_says_that_none_is_fine(command: str) -> None:
+    stdout, stderr = NOTHING_RAN[command]
+    for expect in ("passed == total", "passed >= ran", "failed <= tests", "ran == passed"):
+        found = judged(command=command, stdout=stdout, stderr=stderr, expect=expect)
+        assert (found.outcome, found.summary.partition(",")[0]) == ("unmet", "no tests ran"), expect
+    for expect in ("total >= 0", "ran == 0", "tests == 0"):
+        assert judged(command=command, stdout=stdout, stderr=stderr, expect=expect).outcome == "passed", expect
+
+
+def test_a_pattern_that_counts_no_tests_is_no_pass() -> None:
+    pattern = r"regex:(?P<passed>\d+) of (?P<total>\d+) ok"
+    assert judged(pattern, stdout="0 of 0 ok", expect="passed == total").outcome == "unmet"
+    assert judged(pattern, stdout="0 of 0 ok", expect=["passed == total", "total >= 0"]).outcome == "passed"
+
+
 def test_benchmarks_of_go_that_match_nothing_are_no_pass() -> None:
     text = "PASS\nok  \tdemo\t0.002s\n"
     assert judged(command="go test -bench=Nothing ./...", stdout=text).summary == "no benchmark ran"
