@@ -157,14 +157,14 @@ def _compare(
     if criterion.other is not None:
         found += f" ({criterion.other} is {shown(limit, bound.unit)})"
     holds = _OPERATORS[criterion.sign](value.value, limit)
-    if facts.is_cut and value.unit == "" and not _is_certain(criterion, holds=holds):
+    if facts.is_cut and value.unit == "" and not is_certain(criterion, holds=holds):
         return Unmet(f"wanted {criterion.text}, found at least {found}: the output is too large", is_unreadable=True)
     return None if holds else Unmet(f"wanted {criterion.text}, found {found}")
 
 
-def _is_certain(criterion: Criterion, *, holds: bool) -> bool:
+def is_certain(criterion: Criterion, *, holds: bool) -> bool:
     """Whether more of what was counted could not change the answer."""
-    if criterion.other is not None:
+    if criterion.other is not None or criterion.unit == "%":
         return False
     if criterion.sign in (">=", ">"):
         return holds

@@ -4,6 +4,7 @@
 - An exit status of 0 passes unless a criterion is not met, or could not be read: the check's own criteria, and the
   judge's, which are given up one by one where the check's own speak of the same fact. That something ran at all is
   given up only where the check compares how much ran with a number.
+- What one command of a check found says nothing about it where another one's output was not read.
 """
 
 from __future__ import annotations
@@ -54,8 +55,13 @@ def settle(
         if part.facts.unread and part.facts.needs_output:
             problems.append(criteria.Unmet(part.facts.unread, is_unreadable=True))
     everything = facts or Facts(tool="")
+    unread = next((part.facts.unread for part in parts if part.is_checked and part.facts.unread), None)
     for text in expect:
-        unmet = criteria.evaluate(criteria.parse(text), everything, given)
+        criterion = criteria.parse(text)
+        unmet = criteria.evaluate(criterion, everything, given)
+        is_certain = unmet is not None and not unmet.is_unreadable and criteria.is_certain(criterion, holds=False)
+        if unread is not None and not is_certain and _is_read(criterion, everything, given):
+            unmet = criteria.Unmet(f"wanted {criterion.text}, and {unread}", is_unreadable=True)
         if unmet is not None:
             problems.append(unmet)
     if not problems:
@@ -63,6 +69,15 @@ def settle(
     worst = min(problems, key=lambda unmet: unmet.is_unreadable)
     outcome = Outcome.UNREADABLE if worst.is_unreadable else Outcome.UNMET
     return Ending(outcome=outcome, summary=worst.text, reason=worst.text), facts
+
+
+def _is_read(criterion: criteria.Criterion, facts: Facts, given: Mapping[str, Metric]) -> bool:
+    """Whether a criterion speaks of what is read from outputs, and not only of what is known beside them."""
+    named = [name for name in (criterion.fact, criterion.other) if name is not None]
+    return any(
+        name not in given or name.partition("[")[0] == "regression" or criteria.value_of(name, facts, {})
+        for name in named
+    )
 
 
 def _worded(criterion: criteria.Criterion, unmet: criteria.Unmet, facts: Facts) -> criteria.Unmet:

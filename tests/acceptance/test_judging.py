@@ -68,6 +68,39 @@ def words(paragate_run):
     assert line.endswith("1/2 tests passed")
 
 
+def test_what_was_read_of_one_command_does_not_answer_for_another(project: Project, workers: str) -> None:
+    run = project.write({
+        "conftest.py": f"""{HEAD}
+CLEAN = PY + ["print('All checks passed!')"]
+FOUND = PY + ["print('a.py:1:8: F401 unused')"]
+
+@gate.check(expect="issues == 0")
+def unread(paragate_run):
+    paragate_run(PY + ["pass"], parse="ruff")
+    paragate_run(CLEAN, parse="ruff")
+
+@gate.check(expect="issues == 0")
+def found(paragate_run):
+    paragate_run(PY + ["pass"], parse="ruff")
+    paragate_run(FOUND, parse="flake8")
+
+@gate.check(expect="issues == 0")
+def answers_itself(paragate_run):
+    paragate_run(PY + ["pass"], parse="ruff", check=False)
+    paragate_run(CLEAN, parse="ruff")
+
+@gate.check(expect=["duration_s <= 60", "told == 3"])
+def of_no_output(paragate_run, paragate_facts):
+    paragate_run(PY + ["pass"], parse="ruff")
+    paragate_facts["told"] = 3
+""",
+    }).run(workers)  # fmt: skip
+    assert run.outcomes() == {
+        "unread": "unreadable", "found": "unmet", "answers_itself": "passed", "of_no_output": "passed",
+    }  # fmt: skip
+    assert run.check("unread")["summary"] == "wanted issues == 0, and ruff printed no result"
+
+
 def test_own_judges_run_where_the_command_ran(project: Project, workers: str) -> None:
     run = project.write({
         "conftest.py": f"""{HEAD}
