@@ -142,7 +142,7 @@ def evaluate(criterion: Criterion, facts: Facts, given: Mapping[str, Metric]) ->
 def _compare(
     criterion: Criterion, value: Metric, bound: Metric, facts: Facts, given: Mapping[str, Metric]
 ) -> Unmet | None:
-    limit, found = bound.value, shown(value.value, value.unit)
+    limit, found, is_count = bound.value, shown(value.value, value.unit), value.unit == ""
     if bound.unit == "%" and value.unit == "":
         total = value_of("total", facts, given)
         if not total or criterion.other is not None:
@@ -157,13 +157,13 @@ def _compare(
     if criterion.other is not None:
         found += f" ({criterion.other} is {shown(limit, bound.unit)})"
     holds = _OPERATORS[criterion.sign](value.value, limit)
-    if facts.is_cut and value.unit == "" and not is_certain(criterion, holds=holds):
+    if facts.is_cut and is_count and not is_certain(criterion, holds=holds):
         return Unmet(f"wanted {criterion.text}, found at least {found}: the output is too large", is_unreadable=True)
     return None if holds else Unmet(f"wanted {criterion.text}, found {found}")
 
 
 def is_certain(criterion: Criterion, *, holds: bool) -> bool:
-    """Whether more of what was counted could not change the answer."""
+    """Whether more of what was counted could not change the answer; it can change every share."""
     if criterion.other is not None or criterion.unit == "%":
         return False
     if criterion.sign in (">=", ">"):

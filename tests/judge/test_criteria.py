@@ -109,10 +109,15 @@ def test_every_word_for_the_number_of_tests_means_it() -> None:
         ("issues == 3", False, False),
         ("issues != 4", False, False),
         ("passed == total", False, False),
+        ("failed <= 5%", False, False),
+        ("failed >= 0%", False, False),
+        ("passed < 95%", False, False),
+        ("coverage >= 90%", True, True),
+        ("coverage <= 90%", False, True),
     ],
 )
 def test_counts_of_an_output_that_was_cut_are_lower_bounds(text: str, is_met: bool, is_certain: bool) -> None:
-    found = facts(issues=3, passed=3, tests=3)
+    found = facts(issues=3, passed=3, tests=3, failed=0)
     found.is_cut = True
     unmet = evaluate(parse(text), found, {})
     assert (unmet is None) is is_met
