@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from pytest_paragate.judge.facts import Facts, Metric, shown
+from pytest_paragate.judge.facts import MOST_METRICS, Facts, Metric, counted, shown
 from pytest_paragate.model import nearest
 
 FORMS = 'write a fact, a comparison and a number, a percentage or another fact, such as "issues <= 3"'
@@ -179,6 +179,10 @@ def _missing(criterion: Criterion, name: str, facts: Facts, given: Mapping[str, 
         return f"wanted {criterion.text}, and {facts.unread}"
     if not facts.tool:
         return f"wanted {criterion.text}, and no judge knows this output"
+    if facts.metrics_cut and ("[" in name or name == "regression"):
+        return (
+            f"wanted {criterion.text}, and {counted(facts.metrics_cut, 'metric')} beyond {MOST_METRICS} cannot be kept"
+        )
     if name == "regression":
         return f"wanted {criterion.text}, and not every benchmark has an accepted baseline: run with --paragate-accept"
     guess = nearest(name, known)

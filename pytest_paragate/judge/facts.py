@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
 
-# Issues beyond this number are counted and not kept.
+# Issues and metrics beyond these numbers are counted and not kept.
 MOST_ISSUES = 500
-_MOST_METRICS = 2000
+MOST_METRICS = 2000
 _LONGEST_MESSAGE = 1000
 _LONGEST_NAME = 300
 # More than any tool counts, and small enough for every gateway and JSON reader.
@@ -54,7 +54,8 @@ class Facts:
     ``summary`` is one short line ("44/45 tests passed"); without one, it is made of the counts. ``wanted`` are the
     criteria that hold unless the check's own ``expect`` speaks of the same fact. ``unread`` says why the output could
     not be read; with ``needs_output`` that is not a pass, otherwise the exit status alone decides. ``is_cut`` says that
-    counts are a lower bound, because the output was too large to be read whole.
+    counts are a lower bound, because the output was too large to be read whole; ``metrics_cut`` is how many were not
+    kept.
     """
 
     tool: str
@@ -67,6 +68,7 @@ class Facts:
     unread: str | None = None
     needs_output: bool = False
     is_cut: bool = False
+    metrics_cut: int = 0
 
     def count(self, name: str, number: int = 1) -> None:
         """Add ``number`` to the count ``name``."""
@@ -82,10 +84,17 @@ class Facts:
         repeats: int = 1,
         is_benchmark: bool = False,
     ) -> None:
-        """Record a metric; what is no finite number is left out."""
-        if math.isfinite(value) and len(self.metrics) < _MOST_METRICS:
-            spread = spread if math.isfinite(spread) and spread > 0 else 0.0
-            self.metrics[name[:_LONGEST_NAME]] = Metric(value, unit, spread, repeats, is_benchmark)
+        """Record a metric; what is no finite number is left out, and 2000 names are kept."""
+        if not math.isfinite(value):
+            return
+        key = name[:_LONGEST_NAME]
+        # What is known under the first part of a long name may be another one.
+        is_kept = len(name) <= _LONGEST_NAME if key in self.metrics else len(self.metrics) < MOST_METRICS
+        if not is_kept:
+            self.metrics_cut += 1
+            return
+        spread = spread if math.isfinite(spread) and spread > 0 else 0.0
+        self.metrics[key] = Metric(value, unit, spread, repeats, is_benchmark)
 
     def issue(
         self,
@@ -256,7 +265,7 @@ def to_data(facts: Facts) -> dict[str, Any]:
     if facts.issues:
         data["issues"] = [tuple(issue) for issue in facts.issues]
         data["issues_cut"] = facts.issues_cut
-    for name in ("wanted", "unread", "needs_output", "is_cut"):
+    for name in ("wanted", "unread", "needs_output", "is_cut", "metrics_cut"):
         if value := getattr(facts, name):
             data[name] = value
     return data
@@ -281,6 +290,7 @@ def from_data(data: Mapping[str, Any]) -> Facts:
         unread=data.get("unread"),
         needs_output=data.get("needs_output", False),
         is_cut=data.get("is_cut", False),
+        metrics_cut=data.get("metrics_cut", 0),
     )
 
 
@@ -301,6 +311,7 @@ def merged(parts: Iterable[Facts]) -> Facts | None:
         whole_.issues += facts.issues[:room]
         whole_.issues_cut += facts.issues_cut + len(facts.issues[room:])
         whole_.is_cut = whole_.is_cut or facts.is_cut
+        whole_.metrics_cut += facts.metrics_cut
     tools = {facts.tool for facts in all_facts if not facts.unread}
     if len(tools) > 1 and not {"tests", "issues", "leaks"} & whole_.counts.keys():
         whole_.summary = "; ".join(summary_of(facts) for facts in all_facts if not facts.unread)

@@ -277,6 +277,16 @@ def test_benchmarks_are_compared_with_what_was_accepted(project: Project) -> Non
     assert project.run().status == 0
 
 
+def test_a_benchmark_that_is_too_many_to_be_kept_hides_no_regression(project: Project) -> None:
+    bench(project, [100] * 2001)
+    assert project.run("--paragate-accept").status == 0
+    bench(project, [100] * 2000 + [900])
+    run = project.run()
+    assert (run.status, run.outcomes()) == (1, {"speed": "unreadable"})
+    assert run.check("speed")["summary"] == "wanted regression <= 5%, and 1 metric beyond 2000 cannot be kept"
+    assert run.check("speed")["counts"] == {"benchmarks": 2001}
+
+
 def test_a_baseline_that_cannot_be_written_is_not_silent(project: Project) -> None:
     project.write({"pyproject.toml": '[tool.pytest.ini_options]\nparagate_baseline = "accepted.json"\n'})
     project.write({"accepted.json": "something else"})

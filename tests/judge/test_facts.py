@@ -21,7 +21,7 @@ def bench(value: float, spread: float = 0.0) -> Metric:
 
 
 def test_facts_cross_a_gateway_as_they_are() -> None:
-    facts = Facts(tool="x", summary="said", wanted=["errors == 0"], needs_output=True)
+    facts = Facts(tool="x", summary="said", wanted=["errors == 0"], needs_output=True, metrics_cut=2)
     facts.issue("no", severity="error", file="a", line=3, column=4, rule="R")
     facts.measure("time[a]", 0.5, "s", spread=0.1, repeats=9, is_benchmark=True)
     assert from_data(json.loads(json.dumps(to_data(facts)))) == facts
@@ -35,6 +35,19 @@ def test_numbers_that_are_none_are_left_out() -> None:
     assert facts.metrics == {"n": Metric(1.0)}
     assert (whole("1,234"), whole("9" * 30), whole("x"), whole(None), whole("-1"), whole("٣")) == (1234,) + (None,) * 5
     assert (real("1,234.5"), real("1e999"), real("nan"), real(""), real("9" * 50)) == (1234.5, None, None, None, None)
+
+
+def test_metrics_beyond_the_limit_are_counted() -> None:
+    facts = Facts(tool="x")
+    for n in range(2003):
+        facts.measure(f"m{n}", 1.0)
+    facts.measure("m7", 2.0)
+    assert (len(facts.metrics), facts.metrics_cut, facts.metrics["m7"].value) == (2000, 3, 2.0)
+    assert from_data(to_data(facts)).metrics_cut == 3
+    facts = Facts(tool="x")
+    for end in ("a", "b"):
+        facts.measure("n" * 300 + end, 1.0)
+    assert (len(facts.metrics), facts.metrics_cut) == (1, 1)
 
 
 @given(st.text(max_size=50))

@@ -129,6 +129,21 @@ def test_a_report_file_is_read() -> None:
     assert judged("sarif:x.sarif", reports={"x.sarif": "[]"}).outcome == "unreadable"
 
 
+def test_reports_beyond_what_is_read_are_no_pass() -> None:
+    passed = {f"x/{n:04}.xml": JUNIT.format(said=0, more="") for n in range(2000)}
+    assert judged("junit:x/*.xml", reports=passed).summary == "2000/2000 tests passed"
+    failed = JUNIT.format(said=1, more='<testcase name="b"><failure message="no"/></testcase>')
+    found = judged("junit:x/*.xml", reports={**passed, "x/zzz.xml": failed})
+    assert (found.outcome, found.summary) == ("unreadable", "2001 report files are too many: 2000 are read")
+    assert (
+        judged("junit:x/*.xml", reports={**passed, "x/zzz.xml": failed}, expect="failed <= 9").outcome == "unreadable"
+    )
+    assert judged("junit:x/*.xml", reports={**passed, "x/0000.xml": failed, "x/zzz.xml": failed}).outcome == "unmet"
+    logs = {f"x/{n:03}.sarif": '{"runs": []}' for n in range(201)}
+    found = judged("sarif:x/*.sarif", reports=logs, expect="issues == 0")
+    assert (found.outcome, "201 report files are too many" in found.summary) == ("unreadable", True)
+
+
 def test_a_report_of_a_run_that_was_not_successful_is_no_pass() -> None:
     log = (
         '{{"runs": [{{"tool": {{"driver": {{"name": "scan"}}}}, "invocations": [{{"executionSuccessful": {said}}}]}}]}}'
@@ -163,6 +178,29 @@ def test_a_pattern_that_counts_no_tests_is_no_pass() -> None:
     pattern = r"regex:(?P<passed>\d+) of (?P<total>\d+) ok"
     assert judged(pattern, stdout="0 of 0 ok", expect="passed == total").outcome == "unmet"
     assert judged(pattern, stdout="0 of 0 ok", expect=["passed == total", "total >= 0"]).outcome == "passed"
+
+
+def go_event(output: str, test: str = "") -> str:
+    named = f',"Test":"{test}"' if test else ""
+    return f'{{"Time":"","Action":"output","Package":"demo"{named},"Output":"{output}\\n"}}\n'
+
+
+def test_a_failed_test_of_go_beyond_what_is_kept_is_no_pass() -> None:
+    passed = "".join(go_event(f"--- PASS: T{n} (0.00s)", f"T{n}") for n in range(20_000))
+    failed = go_event("--- FAIL: Last (0.00s)", "Last")
+    command = "go test -json ./..."
+    assert judged(command=command, stdout=passed + go_event("ok  \\tdemo\\t0.1s")).outcome == "passed"
+    found = judged(command=command, stdout=passed + failed + go_event("FAIL\\tdemo\\t0.1s"))
+    assert (found.outcome, found.summary.partition(",")[0]) == (
+        "unmet", "go test says 20000/20001 tests passed",
+    )  # fmt: skip
+    assert judged(command=command, stdout=passed + failed).outcome == "unreadable"
+
+
+def test_a_package_of_go_that_fails_without_a_failed_test_is_no_pass() -> None:
+    text = "--- PASS: TestA (0.00s)\nPASS\nok  \ta\t0.1s\npanic: no\nFAIL\tb\t0.1s\nFAIL\n"
+    found = judged(command="go test -v ./...", stdout=text)
+    assert (found.outcome, found.counts["errors"]) == ("unmet", 1)
 
 
 def test_benchmarks_of_go_that_match_nothing_are_no_pass() -> None:

@@ -36,7 +36,7 @@ def judge(output: Output) -> Facts | None:
                 facts.measure(
                     f"time[{words[-2]}]", value * factor, "s", spread=(spread or 0.0) * factor, is_benchmark=True
                 )
-    number = len(facts.metrics)
+    number = len(facts.metrics) + facts.metrics_cut
     if not number and not facts.issues:
         return facts.unreadable("asv measured nothing")
     facts.counts["benchmarks"] = number

@@ -36,7 +36,7 @@ def judge(output: Output) -> Facts | None:
             timings.read_line(line, facts)
         if line.strip():
             last = line
-    number = sum(metric.is_benchmark for metric in facts.metrics.values())
+    number = sum(metric.is_benchmark for metric in facts.metrics.values()) + facts.metrics_cut
     facts.counts["benchmarks"] = number
     facts.wanted = ["benchmarks >= 1"]
     facts.summary = f"{counted(number, 'benchmark')} run" if number else "no benchmark ran that could be read"

@@ -1,7 +1,8 @@
 """go test: events under ``-json``, ``--- PASS:`` lines under ``-v``, otherwise one line per package, all on stdout.
 
 Without ``-v`` go does not tell how many tests a package has: the packages are counted. Only top-level tests count, not
-their subtests. ``[no tests to run]`` and ``[no test files]`` ran nothing.
+their subtests. ``[no tests to run]`` and ``[no test files]`` ran nothing. A package that fails without a failed test is
+an error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ _PACKAGE = re.compile(r"(ok|FAIL)\s+(\S+)\s+(\S+)?(.*)")
 _NO_FILES = re.compile(r"\?\s+\S+\s+\[no test files\]")
 _COVERAGE = re.compile(r"coverage: ([\d.]+)% of statements")
 _BENCHMARK = re.compile(r"(Benchmark\S*?)(?:-\d+)?\s+(\d+)\s+([\d.]+) ns/op(?:\s+(\d+) B/op\s+(\d+) allocs/op)?.*")
+
+_MOST_TESTS = 20_000
 
 
 def judge(output: Output) -> Facts | None:
@@ -58,7 +61,8 @@ def judge(output: Output) -> Facts | None:
     if not sum(packages.values()) and not sum(results.values()):
         return facts.unreadable("go test printed no result")
     if is_verbose or output.has("-v", "-json", "-test.v"):
-        facts.tests(passed=results["PASS"], failed=results["FAIL"], errors=broken, skipped=results["SKIP"])
+        errors = broken if results["FAIL"] else packages["FAIL"]
+        facts.tests(passed=results["PASS"], failed=results["FAIL"], errors=errors, skipped=results["SKIP"])
     else:
         facts.counts |= {"passed": packages["ok"], "failed": packages["FAIL"], "ran": sum(packages.values())}
         facts.counts["ran"] -= packages["none"]
@@ -96,9 +100,11 @@ def _lines(output: Output) -> list[str]:
         except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
-            key = str(event.get("Package")), str(event.get("Test"))
-            if key in texts or len(texts) < 20_000:
+            key = str(event.get("Package")), str(event.get("Test") or "")
+            if key in texts or not key[1] or len(texts) < _MOST_TESTS:
                 texts.setdefault(key, []).append(str(event.get("Output", ""))[:4096])
+            else:
+                output.stdout.is_cut = True
     for pieces in texts.values():
         found += [line for line in "".join(pieces).splitlines() if any(word in line for word in wanted)]
     return [line for line in found if not line.startswith(" ")]

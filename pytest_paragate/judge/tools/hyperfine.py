@@ -37,8 +37,8 @@ def judge(output: Output) -> Facts | None:
         return facts.unreadable("hyperfine measured nothing")
     for _ in output.stderr.lines("Ignoring non-zero exit code"):
         facts.issue("a command that was measured failed", rule="ignored-failure")
-    facts.counts["benchmarks"] = len(facts.metrics)
-    facts.summary = f"{counted(len(facts.metrics), 'benchmark')} run"
+    facts.counts["benchmarks"] = len(facts.metrics) + facts.metrics_cut
+    facts.summary = f"{counted(facts.counts['benchmarks'], 'benchmark')} run"
     if facts.issues:
         facts.summary += f", {counted(facts.counts['issues'], 'issue')}"
     return facts

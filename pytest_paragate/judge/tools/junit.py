@@ -12,6 +12,7 @@ from pytest_paragate.judge.facts import Facts, whole
 from pytest_paragate.judge.output import Output
 
 _LARGEST = 128 << 20
+_MOST_FILES = 2000
 _BLOCK = 1 << 18
 
 
@@ -21,11 +22,14 @@ def judge(output: Output) -> Facts | None:
     if why:
         return facts.unreadable(why)
     reader = _Reader(facts)
-    for path in paths[:2000]:
+    for path in paths[:_MOST_FILES]:
         problem = reader.read(path)
         if problem:
             return facts.unreadable(f"{problem}: {path}")
-    return reader.told()
+    reader.told()
+    if len(paths) > _MOST_FILES:
+        facts.unreadable(f"{len(paths)} report files are too many: {_MOST_FILES} are read")
+    return facts
 
 
 class _Reader:

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pytest_paragate.judge.facts import Facts, Severity, listed, place
 from pytest_paragate.judge.output import LARGEST_DOCUMENT, Output, has_too_many_values
 
+_MOST_FILES = 200
 _LEVELS: dict[str, Severity] = {"error": "error", "warning": "warning", "note": "note"}
 
 
@@ -22,7 +23,7 @@ def judge(output: Output) -> Facts | None:
     if why:
         return facts.unreadable(why)
     size = 0
-    for path in paths[:200]:
+    for path in paths[:_MOST_FILES]:
         try:
             size += os.path.getsize(path)
             if size > LARGEST_DOCUMENT:
@@ -39,6 +40,8 @@ def judge(output: Output) -> Facts | None:
             return facts.unreadable(f"the report file is no SARIF log: {path}")
         for run in runs:
             _run(run, facts)
+    if len(paths) > _MOST_FILES:
+        facts.unreadable(f"{len(paths)} report files are too many: {_MOST_FILES} are read")
     return facts.counts_issues()
 
 

@@ -25,8 +25,8 @@ def judge(output: Output) -> Facts | None:
         read_line(line[:400], facts)
     if not facts.metrics:
         return facts.unreadable("there are no timings in the output")
-    facts.counts["benchmarks"] = len(facts.metrics)
-    facts.summary = f"{counted(len(facts.metrics), 'benchmark')} run"
+    facts.counts["benchmarks"] = len(facts.metrics) + facts.metrics_cut
+    facts.summary = f"{counted(facts.counts['benchmarks'], 'benchmark')} run"
     return facts
 
 
