@@ -30,6 +30,8 @@ LARGEST_DOCUMENT = 5 << 20  # bytes of JSON that are read as one document
 _MOST_BRACKETS = 120_000
 _MOST_COMMAS = 300_000
 _MOST_STARTS = 5  # lines that look as if a document began
+# How another document begins below the first, where a log may have "[INFO] done".
+_FURTHER = r"""[\[{](?=\s*(?:["\[\]{}]|\Z))"""
 _REPORT_SLACK_S = 0.1  # the clock of file systems is coarse
 _TICK_NS = 20_000_000  # and no coarser than that, where it counts in nanoseconds
 
@@ -108,37 +110,52 @@ class Stream:
             return _clean(file.read(size), None).decode("utf-8", "replace")
 
     def document(self) -> Any:
-        """The JSON document that the stream holds, after any lines of other text; None when there is none.
+        """The first of :meth:`documents`; None when there is none."""
+        return next(iter(self.documents()), None)
 
-        A document larger than 5 MiB, or of more values than a tool writes in that, is not read.
+    def documents(self) -> list[Any]:
+        """The JSON documents that the stream holds, after, between and before any lines of other text.
+
+        More than 5 MiB, or more values than a tool writes in that, are not read.
         """
         if self.path is None:
-            return None
+            return []
         if self.size > LARGEST_DOCUMENT:
             self.is_cut = True
-            return None
+            return []
         with open(self.path, "rb") as file:
             data = file.read(LARGEST_DOCUMENT)
         if has_too_many_values(data):
             self.is_cut = True
-            return None
+            return []
         text = data.decode("utf-8", "replace").lstrip("\ufeff")
         # Of what comes after the first start only what is not indented can be the document, and not a part of it.
         starts = re.compile(r"^[ \t]*[\[{]", re.MULTILINE), re.compile(r"^[\[{]", re.MULTILINE)
+        decode = json.JSONDecoder().raw_decode
         at = 0
+        found: list[Any] = []
         for pattern in (starts[0], *[starts[1]] * (_MOST_STARTS - 1)):
             start = pattern.search(text, at)
             if start is None:
                 break
             at = start.end()
             try:
-                document = json.JSONDecoder().raw_decode(text, at - 1)[0]
+                document, at = decode(text, at - 1)
             except (ValueError, RecursionError):
                 self.is_broken = True
             else:
                 self.is_broken = False
-                return document
-        return None
+                found.append(document)
+                break
+        further = re.compile(rf"\s*{_FURTHER}"), re.compile(rf"^[ \t]*{_FURTHER}", re.MULTILINE)
+        while found and (start := further[0].match(text, at) or further[1].search(text, at)) is not None:
+            try:
+                document, at = decode(text, start.end() - 1)
+            except (ValueError, RecursionError):
+                self.is_broken = True
+                break
+            found.append(document)
+        return found
 
 
 def has_too_many_values(document: bytes) -> bool:
@@ -185,17 +202,24 @@ class Output:
         """Whether something was left out while reading."""
         return self.stdout.is_cut or self.stderr.is_cut
 
+    def documents(self, sign: str, *, is_asked: bool) -> list[Any]:
+        """The JSON documents on stdout where the tool was asked for them, or where a script has printed ``sign``."""
+        is_there = is_asked or (self.is_script and any(True for _ in self.stdout.lines(sign)))
+        return self.stdout.documents() if is_there else []
+
     def has(self, *flags: str) -> bool:
         """Whether an argument is one of ``flags``, or one of them with ``=value``."""
         return any(word == flag or word.startswith(f"{flag}=") for word in self.argv[1:] for flag in flags)
 
     def value(self, *flags: str) -> str | None:
-        """The value of the last of ``flags`` among the arguments: ``--flag=value`` or ``--flag value``."""
+        """The value of the last of ``flags`` among the arguments: ``--flag=value``, ``--flag value`` or ``-fvalue``."""
         found = None
         for index, word in enumerate(self.argv):
             for flag in flags:
                 if word.startswith(f"{flag}="):
                     found = word.partition("=")[2]
+                elif len(flag) == 2 and flag[0] == "-" != flag[1] and word.startswith(flag) and len(word) > 2:
+                    found = word[2:]
                 elif word == flag and index + 1 < len(self.argv):
                     found = self.argv[index + 1]
         return found

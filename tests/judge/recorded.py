@@ -101,6 +101,7 @@ def judged(
 ) -> Judged:
     """How a check that ran ``command`` with this output ends."""
     argv = [command] if shell else shlex.split(command)
+    output.is_script = output.is_script or shell
     return settled(run.judge(argv, output, shell=shell, parse=parse), output.returncode, expect)
 
 

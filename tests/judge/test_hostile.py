@@ -302,6 +302,16 @@ def test_a_document_is_found_below_what_only_looks_like_one(tmp_path: Path) -> N
     assert (stream.document(), stream.is_broken) == (None, True)
 
 
+def test_documents_are_found_between_lines_of_text(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text('> lint\n[]\n[INFO] done\n[1m next\n{\n  "a": []\n} {"b":1}[["c"]]\n[12:30] end\n')
+    stream = Stream(str(path))
+    assert (stream.documents(), stream.is_broken) == ([[], {"a": []}, {"b": 1}, [["c"]]], False)
+    path.write_text('[]\n{"a": [\n')
+    stream = Stream(str(path))
+    assert (stream.documents(), stream.is_broken) == ([[]], True)
+
+
 def test_a_file_that_is_gone_is_no_output() -> None:
     stream = Stream("/nowhere/at/all")
     assert (list(stream.lines()), stream.tail(), stream.head(), stream.document()) == ([], "", "", None)

@@ -259,6 +259,73 @@ def test_a_flaky_test_of_nextest_is_counted(tmp_path: Path) -> None:
     assert (facts.counts["flaky"], facts.counts["passed"]) == (1, 2)
 
 
+# What a tool prints as JSON when all is well.
+CLEAN = {
+    "bandit": b'{"errors": [], "metrics": {"_totals": {"loc": 3}}, "results": [\n]}\n',
+    "eslint": b'[{"filePath":"/a.js","messages":[]}]\n',
+    "hadolint": b"[]",
+    "jest": b'{"numFailedTestSuites":0,"numFailedTests":0,"numPassedTests":1,"numTotalTests":1}\n',
+    "pip-audit": b'{"dependencies": [{"name": "six", "version": "1", "vulns": []}], "fixes": []}\n',
+    "pyright": b'{"generalDiagnostics": [], "summary": {"filesAnalyzed": 1, "errorCount": 0, "warningCount": 0}}\n',
+    "ruff": b"[]\n",
+    "shellcheck": b'{"comments":[]}\n',
+}
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize("tool", CLEAN)
+def test_the_documents_of_several_runs_are_added_up(tool: str, is_first: bool, tmp_path: Path) -> None:
+    sample = read(SAMPLES / tool / "json.txt")
+    both = [sample.stdout, CLEAN[tool]] if is_first else [CLEAN[tool], sample.stdout]
+    alone = judged_sample(sample, tmp_path).facts
+    output = output_of(tmp_path, b"".join(both))
+    expect = "failed == 0" if tool == "jest" else "issues == 0"
+    found = judged(tmp_path, f"{sample.command}; {sample.command}", output, shell=True, expect=(expect,))
+    assert found.outcome is Outcome.UNMET
+    assert alone is not None
+    assert found.facts is not None
+    assert found.facts.counts[expect[:6]] == alone.counts[expect[:6]] > 0
+    # The arguments that a script's judge is given are those of the last run.
+    plain = sample.command.partition(" ")[0] + (" check" if tool == "ruff" else "")
+    if not (tool == "jest" and not is_first):
+        found = judged(
+            tmp_path, f"{sample.command}; {plain} b || true", output_of(tmp_path, b"".join(both)), shell=True
+        )
+        assert found.outcome is not Outcome.PASSED
+
+
+@pytest.mark.parametrize("tool", CLEAN)
+def test_a_second_document_that_was_cut_is_no_pass(tool: str, tmp_path: Path) -> None:
+    sample = read(SAMPLES / tool / "json.txt")
+    for part in (0.05, 0.5, 0.9):
+        output = output_of(tmp_path, CLEAN[tool] + sample.stdout[: int(part * len(sample.stdout.rstrip()))])
+        found = judged(tmp_path, f"{sample.command}; {sample.command}", output, shell=True)
+        assert found.outcome is Outcome.UNREADABLE
+
+
+def test_the_lowest_coverage_of_several_runs_counts(tmp_path: Path) -> None:
+    totals = b"TOTAL   10   6   40%\nTOTAL   10   0   100%\n"
+    for tool, end in (("coverage report", b""), ("pytest --cov=a", b"1 passed in 0.1s\n")):
+        output = output_of(tmp_path, totals + end)
+        found = judged(tmp_path, f"{tool}; {tool}", output, shell=True, expect=("coverage >= 90",))
+        assert found.summary == "wanted coverage >= 90, found 40 %"
+    document = b'{"totals": {"percent_covered": %s}}\n'
+    output = output_of(tmp_path, document % b"40.0" + document % b"100.0")
+    command = "coverage json -o -; coverage json -o -"
+    assert judged(tmp_path, command, output, shell=True, expect=("coverage >= 90",)).outcome is Outcome.UNMET
+
+
+@pytest.mark.parametrize("name", ["sarif", "rdjson", "pylint"])
+def test_a_format_of_ruff_that_is_not_read_is_not_taken_for_a_clean_one(name: str, tmp_path: Path) -> None:
+    text = {
+        "sarif": b'{\n  "runs": [{"results": [{"ruleId": "F401"}]}]\n}\n',
+        "rdjson": b'{\n  "diagnostics": [{}]\n}\n',
+    }
+    output = output_of(tmp_path, text.get(name, b"a.py:1: [F401] `os` imported but unused\n"))
+    command = f"ruff check -q --exit-zero --output-format={name} ."
+    assert judged(tmp_path, command, output, expect=("issues == 0",)).outcome is Outcome.UNREADABLE
+
+
 @pytest.mark.parametrize("case", METRICS)
 def test_numbers_are_read_in_base_units(case: str, tmp_path: Path) -> None:
     facts = judged_sample(read(SAMPLES / f"{case}.txt"), tmp_path).facts

@@ -6,7 +6,6 @@ It exits with 0 for a folder that is not there and for files that it could not p
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from pytest_paragate.judge.facts import Facts, Severity, listed, place, whole
 from pytest_paragate.judge.output import Output
@@ -23,9 +22,10 @@ def judge(output: Output) -> Facts | None:
     if output.has("--help", "-h", "--version", "-o", "--output"):
         return None
     facts = Facts(tool="bandit")
-    document: Any = output.stdout.document() if output.value("-f", "--format") == "json" else None
-    is_read = has_code = False
-    if isinstance(document, dict) and isinstance(document.get("results"), list):
+    is_read, has_code = False, True
+    for document in output.documents('"results": [', is_asked=output.value("-f", "--format") == "json"):
+        if not isinstance(document, dict) or not isinstance(document.get("results"), list):
+            continue
         is_read = True
         for entry in document["results"]:
             _json(entry, facts)
@@ -34,11 +34,11 @@ def judge(output: Output) -> Facts | None:
                 facts.issue(str(error.get("reason")), severity="error", file=str(error.get("filename")))
         metrics = document.get("metrics")
         totals = metrics.get("_totals") if isinstance(metrics, dict) else None
-        has_code = not isinstance(totals, dict) or totals.get("loc") != 0
-    else:
+        has_code = has_code and (not isinstance(totals, dict) or totals.get("loc") != 0)
+    if not is_read or output.is_script:
         rule = message = None
         level = "UNDEFINED"
-        has_code, is_skipping = True, False
+        is_skipping = False
         needles = (
             ">> Issue: ",
             "Severity: ",

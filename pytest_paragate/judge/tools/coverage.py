@@ -1,6 +1,7 @@
 """coverage: the ``TOTAL`` row on stdout is the truth; also ``--format=total``, JSON and what pytest-cov prints.
 
-Percentages are those that coverage prints, to its precision: 89.6 shown as 90 counts as 90.
+Percentages are those that coverage prints, to its precision: 89.6 shown as 90 counts as 90. Of several runs in a
+script the lowest counts.
 """
 
 from __future__ import annotations
@@ -19,27 +20,32 @@ def judge(output: Output) -> Facts | None:
         return None
     facts = Facts(tool="coverage")
     for line in output.stdout.lines("TOTAL"):
-        read_total(line, facts)
+        read_total(line, facts, of_several=output.is_script)
     if not facts.metrics and output.value("--format") == "total":
         _plain(output.stdout.tail(100), facts)
     if not facts.metrics and output.argv[1:2] == ("json",) and output.value("-o") == "-":
-        document = output.stdout.document()
-        totals = document.get("totals") if isinstance(document, dict) else None
-        percent = totals.get("percent_covered") if isinstance(totals, dict) else None
-        if isinstance(percent, (int, float)):
-            facts.measure("coverage", float(percent), "%")
+        for document in output.stdout.documents():
+            totals = document.get("totals") if isinstance(document, dict) else None
+            percent = totals.get("percent_covered") if isinstance(totals, dict) else None
+            if isinstance(percent, (int, float)):
+                _measure(float(percent), facts, of_several=output.is_script)
     if not facts.metrics:
         return facts.unreadable("coverage printed no total")
     facts.summary = f"coverage {facts.metrics['coverage'].value:g} %"
     return facts
 
 
-def read_total(line: str, facts: Facts) -> None:
-    """Take the total from a row of the report; of several the last."""
+def read_total(line: str, facts: Facts, *, of_several: bool = False) -> None:
+    """Take the total from a row of the report; of several runs the lowest, otherwise the last."""
     match = _TOTAL.fullmatch(line)
     percent = real(match[1]) if match else None
     if percent is not None and percent <= 100:
-        facts.measure("coverage", percent, "%")
+        _measure(percent, facts, of_several=of_several)
+
+
+def _measure(percent: float, facts: Facts, *, of_several: bool) -> None:
+    known = facts.metrics.get("coverage")
+    facts.measure("coverage", min(percent, known.value) if of_several and known else percent, "%")
 
 
 def _plain(text: str, facts: Facts) -> None:

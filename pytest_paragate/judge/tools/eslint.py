@@ -6,7 +6,6 @@ Nothing is printed when all is well. eslint never exits with 0 when there are er
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from pytest_paragate.judge.facts import Facts, listed, place, whole
 from pytest_paragate.judge.output import Output
@@ -22,16 +21,18 @@ def judge(output: Output) -> Facts | None:
     if output.value("-f", "--format") not in (None, "stylish", "json", "json-with-metadata", "unix"):
         return None
     facts = Facts(tool="eslint")
-    document: Any = None
-    if output.stdout.head(1) == "[":
-        document = output.stdout.document()
-        if not isinstance(document, list):
-            return facts.unreadable("eslint's JSON could not be read")
-        for entry in document:
+    begins_json = output.stdout.head(1) in ("[", "{")
+    has_documents = False
+    for document in output.documents('"messages":[', is_asked=begins_json):
+        entries = document.get("results") if isinstance(document, dict) else document
+        has_documents = has_documents or isinstance(entries, list)
+        for entry in listed(entries):
             _file(entry, facts)
+    if begins_json and not has_documents:
+        return facts.unreadable("eslint's JSON could not be read")
     file = ""
     totals: list[tuple[int, int]] = []
-    for line in output.stdout.lines() if document is None else ():
+    for line in output.stdout.lines() if output.is_script or not has_documents else ():
         if (match := _ROW.fullmatch(line)) is not None:
             facts.issue(
                 match[4], severity="error" if match[3] == "error" else "warning", file=file, line=whole(match[1]),

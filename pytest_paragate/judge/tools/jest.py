@@ -26,7 +26,8 @@ def judge(output: Output) -> Facts | None:
     tests: list[dict[str, int]] = []
     suites: list[dict[str, int]] = []
     is_empty = False
-    if output.has("--json") and not output.has("--outputFile"):
+    is_json = output.has("--json") and not output.has("--outputFile")
+    if is_json and not output.is_script:
         _json(output, tests, suites)
     if not tests:
         for line in chain(
@@ -40,6 +41,8 @@ def judge(output: Output) -> Facts | None:
             elif (match := _FINDING.fullmatch(line)) is not None and ("›" in line or ">" in line or "●" in line):
                 facts.issue(f"{match[1]}: failed", severity="error", is_counted=False)
         is_empty = is_empty or any(_NONE.fullmatch(line) for line in output.stdout.lines("No test"))
+    if is_json and not tests:
+        _json(output, tests, suites)  # the same numbers as on stderr, where both are there
     if not tests and not suites and not is_empty:
         return facts.unreadable(f"{name} printed no summary")
     total = _sum(tests, output)
@@ -63,14 +66,13 @@ def _sum(runs: list[dict[str, int]], output: Output) -> dict[str, int]:
 
 
 def _json(output: Output, tests: list[dict[str, int]], suites: list[dict[str, int]]) -> None:
-    document = output.stdout.document()
-    if not isinstance(document, dict):
-        return
     named = {
         "passed": "numPassedTests",
         "failed": "numFailedTests",
         "pending": "numPendingTests",
         "todo": "numTodoTests",
     }
-    tests.append({kind: place(document.get(key)) or 0 for kind, key in named.items()})
-    suites.append({"failed": place(document.get("numFailedTestSuites")) or 0})
+    for document in output.stdout.documents():
+        if isinstance(document, dict) and "numPassedTests" in document:
+            tests.append({kind: place(document.get(key)) or 0 for kind, key in named.items()})
+            suites.append({"failed": place(document.get("numFailedTestSuites")) or 0})

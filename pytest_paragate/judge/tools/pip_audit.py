@@ -6,7 +6,6 @@ A dependency that could not be audited is a warning: exit status 0 says nothing 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from pytest_paragate.judge.facts import Facts, counted, listed, whole
 from pytest_paragate.judge.output import Output
@@ -27,14 +26,12 @@ def judge(output: Output) -> Facts | None:
             said = whole(match[1])
         elif line.startswith("No known vulnerabilities found"):
             is_clean = True
-    document: Any = output.stdout.document() if output.value("-f", "--format") == "json" else None
-    audited = 0
-    if isinstance(document, dict):
-        is_clean = True
-        for entry in listed(document.get("dependencies")):
-            audited += _dependency(entry, facts)
-        facts.counts["audited"] = audited
-    else:
+    has_documents = False
+    for document in output.documents('"dependencies": [', is_asked=output.value("-f", "--format") == "json"):
+        if isinstance(document, dict):
+            is_clean = has_documents = True
+            facts.count("audited", sum(_dependency(entry, facts) for entry in listed(document.get("dependencies"))))
+    if output.is_script or not has_documents:
         for line in output.stdout.lines():
             line = line[:2000]
             if (match := _ROW.fullmatch(line.rstrip())) is not None:

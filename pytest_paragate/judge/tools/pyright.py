@@ -23,14 +23,15 @@ def judge(output: Output) -> Facts | None:
     facts = Facts(tool="pyright")
     totals: list[tuple[int, int]] = []
     saw_files = True
-    document = output.stdout.document() if output.has("--outputjson") else None
-    if isinstance(document, dict) and isinstance(document.get("summary"), dict):
-        summary = document["summary"]
+    for document in output.documents('"generalDiagnostics"', is_asked=output.has("--outputjson")):
+        summary = document.get("summary") if isinstance(document, dict) else None
+        if not isinstance(summary, dict):
+            continue
         totals.append((place(summary.get("errorCount")) or 0, place(summary.get("warningCount")) or 0))
-        saw_files = summary.get("filesAnalyzed") != 0
+        saw_files = saw_files and summary.get("filesAnalyzed") != 0
         for entry in listed(document.get("generalDiagnostics")):
             _json(entry, facts)
-    else:
+    if output.is_script or not totals:
         for line in output.stdout.lines(" - ", "error", "(report"):
             if (match := _FINDING.fullmatch(line)) is not None:
                 facts.issue(

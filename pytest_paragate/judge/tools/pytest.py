@@ -38,7 +38,7 @@ def judge(output: Output) -> Facts | None:
         elif (found := _FINDING.match(line)) is not None:
             _finding(facts, *found.groups())
         else:
-            coverage.read_total(line, facts)
+            coverage.read_total(line, facts, of_several=output.is_script)
     if totals:
         total = sum(totals, Counter()) if output.is_script else totals[-1]
         if not output.is_script and any(_summary(line) is not None for line in output.stdout.tail().splitlines()):

@@ -6,7 +6,6 @@ means that somebody hid the real one.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -26,9 +25,8 @@ def judge(output: Output) -> Facts | None:
     if output.has("--help", "-h", "--version", "--show-files", "--show-settings"):
         return None
     facts = Facts(tool="ruff")
-    is_read = False
-    if output.value("--output-format", "-o") in ("json", "json-lines") or output.stdout.head(1) in ("[", "{"):
-        is_read = _json(output, facts)
+    is_json = output.value("--output-format") in ("json", "json-lines") or output.stdout.head(1) in ("[", "{")
+    is_read = _json(output.documents('"filename":', is_asked=is_json), facts)
     pending: tuple[str, str] | None = None
     total: int | None = None
     for line in output.stdout.lines():
@@ -37,8 +35,6 @@ def judge(output: Output) -> Facts | None:
             total = (total or 0) + (found or 0) if output.is_script else found
         elif line == "All checks passed!":
             is_read = True
-        elif is_read and line[:1] in ("[", "{", " "):
-            continue
         elif pending is not None and (match := _ARROW.match(line)) is not None:
             facts.issue(
                 pending[1],
@@ -49,6 +45,8 @@ def judge(output: Output) -> Facts | None:
                 rule=pending[0],
             )
             pending = None
+        elif is_read and line[:1] in ("[", "{", " "):
+            continue
         elif (match := _GITHUB.fullmatch(line)) is not None:
             facts.issue(
                 match[6].partition(": ")[2] or match[6],
@@ -61,7 +59,7 @@ def judge(output: Output) -> Facts | None:
             )
         elif line[:1] != " " and (match := _FULL.fullmatch(line)) is not None:
             pending = match[1], _FIXABLE.sub("", match[2], count=1)
-    is_read = is_read or (output.returncode == 0 and output.has("-q", "--quiet"))
+    is_read = is_read or (output.returncode == 0 and output.has("-q", "--quiet") and not output.stdout.size)
     if total is None and not facts.issues and not is_read:
         return facts.unreadable("ruff printed no result")
     facts.counts_issues()
@@ -74,20 +72,18 @@ def judge(output: Output) -> Facts | None:
     return facts
 
 
-def _json(output: Output, facts: Facts) -> bool:
-    document: Any = output.stdout.document()
-    if isinstance(document, dict):  # one finding per line
-        for line in output.stdout.lines(is_data=True):
-            try:
-                _finding(json.loads(line), facts)
-            except (ValueError, RecursionError):
-                continue
-        return True
-    if not isinstance(document, list):
-        return False
-    for entry in document:
-        _finding(entry, facts)
-    return True
+def _json(documents: list[Any], facts: Facts) -> bool:
+    """Take the findings of documents that are lists of them, or one each; whether there was any such document."""
+    is_read = False
+    for document in documents:
+        if isinstance(document, list):
+            is_read = True
+            for entry in document:
+                _finding(entry, facts)
+        elif isinstance(document, dict) and "filename" in document:
+            is_read = True
+            _finding(document, facts)
+    return is_read
 
 
 def _finding(entry: object, facts: Facts) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from pytest_paragate.judge.facts import Facts, Severity, place, whole
+from pytest_paragate.judge.facts import Facts, Severity, listed, place, whole
 from pytest_paragate.judge.output import Output
 
 _IN = re.compile(r"In (.+) line (\d+):")
@@ -20,12 +19,11 @@ def judge(output: Output) -> Facts | None:
     if output.value("-f", "--format") not in (None, "tty", "gcc", "json", "json1"):
         return None
     facts = Facts(tool="shellcheck")
-    document: Any = output.stdout.document() if "json" in (output.value("-f", "--format") or "") else None
-    if document is not None:
-        comments = document.get("comments") if isinstance(document, dict) else document
-        for entry in comments if isinstance(comments, list) else ():
+    documents = output.documents('"level":', is_asked="json" in (output.value("-f", "--format") or ""))
+    for document in documents:
+        for entry in listed(document.get("comments") if isinstance(document, dict) else document):
             _json(entry, facts)
-    else:
+    if output.is_script or not documents:
         file, at = None, None
         for line in output.stdout.lines("In ", "SC"):
             if (match := _IN.fullmatch(line)) is not None:
