@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_paragate.judge import criteria, run
+from pytest_paragate.judge import criteria, names, run
 from pytest_paragate.judge.ending import of_command
 from pytest_paragate.judge.facts import Facts, Issue, Metric
 from pytest_paragate.judge.output import Output, Stream
@@ -84,7 +84,10 @@ def judged(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
         streams = [Stream(os.path.join(folder, name)) for name in ("stdout.txt", "stderr.txt")]
-        output = Output(returncode=returncode, stdout=streams[0], stderr=streams[1], cwd=folder, is_script=shell)
+        output = Output(
+            returncode=returncode, stdout=streams[0], stderr=streams[1], cwd=folder, is_script=shell,
+            joins_streams=shell and names.joins_streams(argv[0]),
+        )  # fmt: skip
         facts = run.judge(argv, output, shell=shell, parse=parse)
     ended = of_command(returncode=returncode, timed_out=False, stop_reason=None, timeout_s=None)
     ended, told = settle(ended, [Part(facts)] if facts is not None else [], expected, {})

@@ -44,6 +44,7 @@ def _sound(facts: Facts) -> Facts:
         _want(field, getattr(facts, field), str)
     _want("unread", facts.unread, str, type(None))
     _want("issues_cut", facts.issues_cut, int)
+    _want("answers", facts.answers, int, type(None))
     _want("metrics_cut", facts.metrics_cut, int)
     for field, kind in (("counts", dict), ("metrics", dict), ("issues", list), ("wanted", list)):
         _want(field, getattr(facts, field), kind)

@@ -55,7 +55,8 @@ class Facts:
     criteria that hold unless the check's own ``expect`` speaks of the same fact. ``unread`` says why the output could
     not be read; with ``needs_output`` that is not a pass, otherwise the exit status alone decides. ``is_cut`` says that
     counts are a lower bound, because the output was too large to be read whole; ``metrics_cut`` is how many were not
-    kept.
+    kept. ``answers`` is how many runs of the tool are known to have come to an end by what they printed; it matters
+    where a script hides exit statuses, and 0 is right where silence means that all is well.
     """
 
     tool: str
@@ -69,6 +70,7 @@ class Facts:
     needs_output: bool = False
     is_cut: bool = False
     metrics_cut: int = 0
+    answers: int | None = None
 
     def count(self, name: str, number: int = 1) -> None:
         """Add ``number`` to the count ``name``."""

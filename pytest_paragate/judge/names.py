@@ -173,13 +173,39 @@ def joins_streams(script: str) -> bool:
 
 def sends_away(script: str) -> bool:
     """Whether a shell's script sends what its programs print on stdout into a file."""
-    return any(token in (">", "1>") for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]))
+    return any(token in (">", "1>", "&>") for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]))
+
+
+def sends_errors_away(script: str) -> bool:
+    """Whether a shell's script sends what its programs print on stderr into a file."""
+    return any(token in ("2>", "&>") for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]))
 
 
 def hides_status(script: str, *, own: Mapping[str, str] | None = None) -> bool:
-    """Whether a shell's script ends with something else than a tool, so that its exit status may not be the tool's."""
-    commands = _commands_of(script)
-    return not commands or _choose(commands[-1], own or {}) is None
+    """Whether a tool may fail in a shell's script and the script's exit status still be 0.
+
+    Where no tool is known, any of its programs may be one.
+    """
+    parts = _parts_of(script)
+    tools = [at for at, part in enumerate(parts) if _choose(part.command, own or {}) is not None]
+    return not parts or not all(_is_told(parts, at) for at in tools or range(len(parts)))
+
+
+def sure_runs(script: str, *, own: Mapping[str, str] | None = None) -> int:
+    """How many times at least a shell's script runs a tool to judge, whatever comes of the others."""
+    runs = depth = 0
+    is_conditional = False
+    for part in _parts_of(script):
+        depth += part.words[0] in _OPENS
+        is_sure = depth <= 0 and not is_conditional
+        choice = _choose(part.command, own or {})
+        runs += is_sure and choice is not None and not _TELLS_ONLY.intersection(choice.argv)
+        if is_sure and part.command[:1] in (("exit",), ("exec",), ("return",)):
+            break
+        depth -= part.words[0] in _CLOSES
+        asks = choice is None and part.command[:1] not in _PREPARES
+        is_conditional = part.end == "||" or (part.end == "&&" and asks) or (is_conditional and part.end in ("&&", "|"))
+    return runs
 
 
 def _choices_of(script: str, own: Mapping[str, str]) -> list[Choice]:
@@ -265,7 +291,26 @@ def _after_options(words: tuple[str, ...], with_value: frozenset[str]) -> tuple[
     return words[index:]
 
 
-_SPLIT = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|\d*>&?\d?|\|\||&&|[;|&\n()]|[^\s'"\\;|&()>]+|\s+""")
+_SPLIT = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|&>|\d*>&?\d?|\|\||&&|[;|&\n()]|[^\s'"\\;|&()>]+|\s+""")
+_COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t;]))#[^'\"\n]*$")
+_KEYWORDS = ("!", "if", "then", "else", "elif", "do", "while", "until", "{")
+_OPENS = ("if", "while", "until", "for", "case", "{", "function")
+_CLOSES = ("fi", "done", "esac", "}")
+# Before "&&" these are no question whether to go on.
+_PREPARES = (("cd",), ("set",), ("export",), ("mkdir",), (".",), ("source",))
+# Arguments with which tools test and judge nothing.
+_TELLS_ONLY = frozenset(
+    ("--version", "-V", "--help", "-h", "--collect-only", "--co", "--fixtures", "--markers", "--setup-plan", "--list",
+     "list", "--listTests", "--no-run", "--show-files", "--show-settings", "--showConfig", "--print-config")
+)  # fmt: skip
+
+
+class _Part(NamedTuple):
+    """A simple command of a script; ``words`` begin with the shell's keywords, ``end`` is what comes after it."""
+
+    words: tuple[str, ...]
+    command: tuple[str, ...]
+    end: str
 
 
 _TARGET = "\0"  # in front of the name of a file that output goes to
@@ -273,9 +318,36 @@ _TARGET = "\0"  # in front of the name of a file that output goes to
 
 def _commands_of(script: str) -> list[tuple[str, ...]]:
     """The simple commands of a shell's script, roughly: enough to see which tools it runs."""
+    return [part.command for part in _parts_of(script) if part.command]
+
+
+def _is_told(parts: Sequence[_Part], at: int) -> bool:
+    """Whether the script fails where the command ``at`` does."""
+    if parts[at].words[0] in ("!", "if", "while", "until") or (at and parts[at - 1].words[-1].endswith("$")):
+        return False
+    flags = [word for part in parts[:at] if part.command[:1] == ("set",) for word in part.command[1:]]
+    stops = any(re.fullmatch("-[a-z]*e[a-z]*|errexit", flag) for flag in flags)
+    is_last_of_list = True
+    while True:
+        end, rest = parts[at].end, parts[at + 1 :]
+        if all(part.words in (("fi",), ("}",), ("esac",)) for part in rest) and end in ("", ";", ")"):
+            return True
+        if end == ";":
+            return stops and is_last_of_list
+        if end == "||" and rest:
+            follows = rest[0].command
+            return follows == ("false",) or (follows[:1] in (("exit",), ("return",)) and follows[1:] != ("0",))
+        if not rest or end not in ("&&", "|") or (end == "|" and "pipefail" not in flags):
+            return False
+        is_last_of_list = is_last_of_list and end == "|"
+        at += 1
+
+
+def _parts_of(script: str) -> list[_Part]:
     commands: list[list[str]] = [[]]
+    ends: list[str] = []
     word = ""
-    for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]):
+    for token in _SPLIT.findall(_COMMENT.sub("", script[:_LONGEST_SCRIPT])):
         if token.isspace() and "\n" not in token:
             if word != _TARGET:
                 commands[-1].append(word)
@@ -284,6 +356,7 @@ def _commands_of(script: str) -> list[tuple[str, ...]]:
             commands[-1].append(word)
             word = ""
             commands.append([])
+            ends.append(";" if "\n" in token else token)
         elif token[0] in "'\"":
             word += token[1:-1]
         elif token[0] == "\\":
@@ -294,11 +367,15 @@ def _commands_of(script: str) -> list[tuple[str, ...]]:
         else:
             word += token
     commands[-1].append(word)
-    found = []
-    for command in commands:
-        words = [word for word in command if word and not word.startswith(_TARGET)]
-        while words and (_ASSIGNMENT.match(words[0]) or words[0] in ("!", "if", "then", "else", "do", "while", "{")):
-            words = words[1:]
-        if words:
-            found.append(tuple(words))
+    found: list[_Part] = []
+    for command, end in zip(commands, [*ends, ""], strict=True):
+        words = tuple(word for word in command if word and not word.startswith(_TARGET))
+        if not words:
+            if found and found[-1].end == ")":  # what comes after the bracket comes after what is in it
+                found[-1] = found[-1]._replace(end=end)
+            continue
+        first = 0
+        while first < len(words) and (_ASSIGNMENT.match(words[first]) or words[first] in _KEYWORDS):
+            first += 1
+        found.append(_Part(words, words[first:], end))
     return found

@@ -167,9 +167,9 @@ class Output:
     """Everything that a judge may look at. ``returncode`` is negative for a signal.
 
     ``argv`` is the tool with its arguments, as far as it is known: without ``python -m``, ``uv run`` and the like.
-    ``is_script`` says that a shell may have run more than the tool. ``argument`` is what followed the judge's name in
-    ``parse``; ``started_at`` is when the command began, in seconds since the epoch, and ``earlier`` marks the report
-    files that were there then.
+    ``is_script`` says that a shell may have run more than the tool, ``hides_status`` that it may end with 0 where the
+    tool does not. ``argument`` is what followed the judge's name in ``parse``; ``started_at`` is when the command
+    began, in seconds since the epoch, and ``earlier`` marks the report files that were there then.
     """
 
     def __init__(
@@ -188,6 +188,7 @@ class Output:
     ) -> None:
         self.argv, self.returncode, self.argument, self.cwd = tuple(argv), returncode, argument, cwd
         self.is_script, self.joins_streams, self.started_at = is_script, joins_streams, started_at
+        self.hides_status = False
         self._earlier = earlier or {}
         self.stdout = stdout if isinstance(stdout, Stream) else Stream(stdout)
         self.stderr = stderr if isinstance(stderr, Stream) else Stream(stderr)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_paragate.judge import names
-from pytest_paragate.judge.facts import Facts, broken, to_data
+from pytest_paragate.judge.facts import Facts, broken, counted, to_data
 from pytest_paragate.judge.output import Marks, Output, Stream, marks_of
 
 Read = Callable[[Output], "Facts | None"]
@@ -115,6 +115,7 @@ def judge(
     if brought is None and not name:
         several = names.several(argv[0], own=own_names) if shell else ()
         return Facts(tool="shell").unreadable(f"the script runs {' and '.join(several)}") if several else None
+    output.hides_status = shell and names.hides_status(argv[0], own=own_names)
     facts = _read(name, load(name) if brought is None else _asking(name, brought), output)
     if facts is not None:
         facts.is_cut = facts.is_cut or output.is_cut
@@ -126,13 +127,39 @@ def judge(
             shell
             and not facts.unread
             and names.takes(name) != "path"
-            and not output.stdout.size + output.stderr.size
+            and _is_silent(facts, output)
             and names.sends_away(argv[0])
         ):
             # Silence is what many tools print when all is well.
             facts.unreadable("the script sends the output into a file")
-            facts.needs_output = names.hides_status(argv[0], own=own_names)
+            facts.needs_output = output.hides_status
+        elif output.hides_status:
+            _doubt(facts, output, argv[0], runs=max(names.sure_runs(argv[0], own=own_names), 1))
     return facts
+
+
+def _is_silent(facts: Facts, output: Output) -> bool:
+    return not output.stdout.size and (facts.answers == 0 or not output.stderr.size)
+
+
+def _doubt(facts: Facts, output: Output, script: str, *, runs: int) -> None:
+    """Take nothing for a pass that only an exit status could have told, where the script hides it."""
+    if facts.unread:
+        facts.needs_output = facts.needs_output or _complaint(output, script) is not None
+    elif facts.answers is not None and facts.answers < runs:
+        if facts.needs_output:
+            facts.unreadable(f"{facts.tool} ran {runs} times and printed {counted(facts.answers, 'result')}")
+        elif (complaint := _complaint(output, script)) is not None:
+            hidden = f"the script hides the exit status of {facts.tool}, and {complaint}"
+            facts.unreadable(f"{hidden}: let nothing but && come after {facts.tool}").needs_output = True
+
+
+def _complaint(output: Output, script: str) -> str | None:
+    """Where a tool that broke may have said so; None where it can have said nothing."""
+    for line in output.err.lines():
+        if line.strip() and not line.startswith("go: downloading "):
+            return f"stderr says {line.strip()[:200]!r}"
+    return "stderr is sent away" if names.sends_errors_away(script) else None
 
 
 def load(name: str) -> Read:

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from pytest_paragate.judge import run
-from pytest_paragate.judge.names import choose, hides_status, known_programs, names, sends_away, split_parse
+from pytest_paragate.judge.names import choose, hides_status, known_programs, names, sends_away, split_parse, sure_runs
 from pytest_paragate.judge.programs import FIRST_WORDS, may_know
 
 KNOWN = {
@@ -87,10 +87,30 @@ def test_where_output_goes_is_no_argument() -> None:
     ("script", "is_sent_away", "is_hidden"),
     [("flake8 .", False, False), ("flake8 . > log", True, False), ("flake8 . >> log || true", True, True),
      ("flake8 . 2> log; exit 0", False, True), ("cd x && flake8 . 1> log", True, False), ("flake8 2>&1", False, False),
-     ("", False, True)],
+     ("", False, True), ("flake8 . &> log", True, False), ("flake8 . | tee log", False, True),
+     ("flake8 . |& tee log", False, True), ("flake8 a; flake8 b", False, True), ("flake8 a && flake8 b", False, False),
+     ("flake8 a && flake8 b; true", False, True), ("flake8 . || exit 1", False, False),
+     ("flake8 . || exit 0", False, True), ("flake8 . &", False, True), ("! flake8 .", False, True),
+     ("if flake8 .; then echo a; fi", False, True), ("if true; then flake8 .; fi", False, False),
+     ("for d in a b; do flake8 $d; done", False, True), ("set -e; for d in a b; do flake8 $d; done", False, False),
+     ("set -e; flake8 a && flake8 b; true", False, True), ("set -euo pipefail; flake8 . | tee log; ls", False, False),
+     ("(cd x && flake8 .)", False, False), ("(flake8 .) | cat", False, True), ("echo $(flake8 .)", False, True),
+     ("flake8 .  # not | or ||\n", False, False), ("./lint", False, False), ("./lint || true", False, True)],
 )  # fmt: skip
 def test_what_a_script_does_with_its_output_and_its_status(script: str, is_sent_away: bool, is_hidden: bool) -> None:
     assert (sends_away(script), hides_status(script)) == (is_sent_away, is_hidden)
+
+
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [("pytest a", 1), ("pytest a; pytest b", 2), ("pytest a\npytest b\n", 2), ("pytest a || pytest --lf", 1),
+     ("cd x && pytest a; cd ../y && pytest b", 2), ("pytest a && pytest b; true", 2), ("[ -d a ] && pytest a", 0),
+     ("for d in a b; do pytest $d; done", 0), ("for d in a b; do ls; done; pytest c", 1), ("if ls; then pytest; fi", 0),
+     ("pytest --version; pytest", 1), ("pytest a; exit 0; pytest b", 1), ("pytest a | cat & pytest b", 2),
+     ("(pytest a); exec pytest b", 2), ("run() { pytest $1; }; run a", 0), ("true", 0), ("", 0)],
+)  # fmt: skip
+def test_how_often_a_script_is_sure_to_run_a_tool(script: str, number: int) -> None:
+    assert sure_runs(script) == number
 
 
 def test_the_short_list_of_programs_is_the_long_one() -> None:

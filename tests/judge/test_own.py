@@ -225,6 +225,85 @@ def test_a_script_of_several_tools_says_that_it_was_not_judged() -> None:
     assert judged(command="echo a; true", shell=True).facts is None
 
 
+NO_CONFIG = "The specified config file does not exist: missing.cfg\n"
+BROKEN = {
+    "flake8 --config missing.cfg . | tee log": NO_CONFIG,
+    "flake8 --config missing.cfg . || true": NO_CONFIG,
+    "flake8 --config missing.cfg a; flake8 b": NO_CONFIG,
+    "for d in a b; do flake8 --config missing.cfg $d; done": NO_CONFIG,
+    "! flake8 --config missing.cfg .": NO_CONFIG,
+    "flake8 --config missing.cfg . > log || true": NO_CONFIG,
+    "flake8 --config missing.cfg . 2> log || true": "",
+    "flake8 --config missing.cfg . > /dev/null 2>&1; exit 0": "",
+    "ruff check -q --config missing.toml . || true": "error: invalid value 'missing.toml'\n",
+    "ruff check --config missing.toml . | cat": "error: invalid value 'missing.toml'\n",
+    "shellcheck nonexist.sh | cat": "nonexist.sh: nonexist.sh: openBinaryFile: does not exist\n",
+    "shellcheck -f json nonexist.sh | cat": "nonexist.sh: nonexist.sh: openBinaryFile: does not exist\n",
+    "hadolint nofile | cat": "hadolint: nofile: openBinaryFile: does not exist\n",
+    "eslint -f json -c missing.mjs . || true": "\nOops! Something went wrong! :(\n",
+    "eslint . ; exit 0": "\nOops! Something went wrong! :(\n",
+    "go vet ./... | tee log": "go: cannot find main module\n",
+    "tsc -p . || echo failed": "node: bad option\n",
+    "cargo fmt --check -p nope || true": "package `nope` is not a member of the workspace\n",
+    "cargo build | tail -1": "   Compiling demo v0.1.0 (/demo)\n",
+    "bandit -q -c missing.yml . | cat": "[main]\tERROR\tmissing.yml : Could not read config file.\n",
+}
+
+
+@pytest.mark.parametrize("script", BROKEN)
+def test_a_silent_tool_whose_status_is_hidden_is_no_pass(script: str) -> None:
+    stdout = "[]\n" if script.startswith("shellcheck -f json") else ""
+    for expect in ((), "issues == 0"):
+        found = judged(command=script, shell=True, stdout=stdout, stderr=BROKEN[script], expect=expect)
+        assert found.outcome == "unreadable", found.summary
+
+
+def test_a_tool_that_says_what_is_wrong_where_its_results_go_is_no_pass() -> None:
+    found = judged(command="flake8 --config missing.cfg . 2>&1 | tee log", shell=True, stdout=NO_CONFIG)
+    assert (found.outcome, found.summary) == (
+        "unreadable",
+        "the script hides the exit status of flake8, and stderr says 'The specified config file does not exist: "
+        "missing.cfg': let nothing but && come after flake8",
+    )
+
+
+def test_one_of_several_linters_that_broke_is_no_pass() -> None:
+    script, said = "ruff check --config missing.toml a; ruff check b", "error: invalid value 'missing.toml'\n"
+    found = judged(command=script, shell=True, stdout="All checks passed!\n", stderr=said)
+    assert found.outcome == "unreadable"
+    assert judged(command=script, shell=True, stdout="All checks passed!\n" * 2, stderr=said).outcome == "passed"
+
+
+FINE = {
+    "flake8 . | tee log": ("", ""),
+    "cd src && flake8 .": ("", "a warning\n"),
+    "flake8 a && flake8 b && echo fine": ("fine\n", "a warning\n"),
+    "flake8 . || exit 1": ("", "a warning\n"),
+    "set -e\nflake8 .\necho done": ("done\n", "a warning\n"),
+    "set -eo pipefail; flake8 . | tee log; echo done": ("done\n", "a warning\n"),
+    "ruff check . | tee log": ("All checks passed!\n", "warning: a rule was renamed\n"),
+    "ruff check --output-format=json . | tee log": ("[]\n", "warning: a rule was renamed\n"),
+    "eslint -f json . | cat": ('[{"filePath":"a.js","messages":[]}]', "(node:1) Warning: old\n"),
+    "mypy . || true": ("Success: no issues found in 1 source file\n", "a warning\n"),
+    "cargo clippy 2>&1 | tee log": ("    Checking demo v0.1.0\n    Finished `dev` profile in 0.1s\n", ""),
+    "go vet ./... | tee log": ("", "go: downloading example.com/x v1.2.3\n"),
+    "flake8 --exit-zero . | tee log": ("a.py:1:1: F401 unused\n", "a warning\n"),
+}
+
+
+@pytest.mark.parametrize("script", FINE)
+def test_a_script_that_hides_nothing_passes(script: str) -> None:
+    stdout, stderr = FINE[script]
+    found = judged(command=script, shell=True, stdout=stdout, stderr=stderr)
+    assert found.outcome == "passed", found.summary
+
+
+def test_a_pattern_that_finds_nothing_where_the_status_is_hidden_is_no_pass() -> None:
+    pattern = r"regex:^(?P<file>[^:]+):(?P<line>\d+): (?P<message>.*)"
+    for script, outcome in (("vale . || true", "unreadable"), ("vale .", "passed")):
+        assert judged(pattern, command=script, shell=True, stderr="E100 no config\n").outcome == outcome
+
+
 def test_what_is_no_criterion_is_told_to_the_tester() -> None:
     with pytest.raises(CriterionError):
         judged("none", expect="issues")

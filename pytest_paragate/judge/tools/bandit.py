@@ -14,7 +14,7 @@ _ISSUE = re.compile(r">> Issue: \[(B\d+):[^\]]*\] (.*)")
 _SEVERITY = re.compile(r"\s+Severity: (\w+)\b.*")
 _LOCATION = re.compile(r"\s+Location: (.+?):(\d+)(?::(\d+))?")
 _SKIPPED = re.compile(r"\t(\S.*) \((.*)\)")
-_NO_CODE = re.compile(r"\s*Total lines of code: 0")
+_CODE = re.compile(r"\s*Total lines of code: (\d+)")
 _LEVELS: dict[str, Severity] = {"HIGH": "error", "MEDIUM": "warning", "LOW": "note", "UNDEFINED": "note"}
 
 
@@ -23,10 +23,12 @@ def judge(output: Output) -> Facts | None:
         return None
     facts = Facts(tool="bandit")
     is_read, has_code = False, True
+    answers = 0
     for document in output.documents('"results": [', is_asked=output.value("-f", "--format") == "json"):
         if not isinstance(document, dict) or not isinstance(document.get("results"), list):
             continue
         is_read = True
+        answers += 1
         for entry in document["results"]:
             _json(entry, facts)
         for error in listed(document.get("errors")):
@@ -60,14 +62,16 @@ def judge(output: Output) -> Facts | None:
                 message = None
             elif "No issues identified." in line:
                 is_read = True
-            elif _NO_CODE.fullmatch(line):
-                has_code = False
+            elif (match := _CODE.fullmatch(line)) is not None:
+                answers += 1
+                has_code = has_code and whole(match[1]) != 0
             elif line.startswith("Files skipped ("):
                 is_skipping = True
             elif is_skipping and (match := _SKIPPED.fullmatch(line)) is not None:
                 facts.issue(match[2], severity="error", file=match[1])
     if not is_read and not facts.issues:
         return facts.unreadable("bandit printed no result")
+    facts.answers = max(answers, 1)
     facts.counts_issues()
     if not output.has("--exit-zero"):
         facts.wanted = ["issues == 0"]

@@ -19,13 +19,13 @@ def judge(output: Output) -> Facts | None:
     if output.has("--help", "-h", "--version", "-q", "--quiet"):
         return None
     facts = Facts(tool="black")
-    is_read = False
+    answers = 0
     would = changed = failed = 0
     for line in output.err.lines("reformat", "unchanged", "error: "):
         parts = line.strip().rstrip(".").split(", ")
         found = [match for part in parts if (match := _PART.fullmatch(part)) is not None]
         if found and len(found) == len(parts):
-            is_read = True
+            answers += 1
             for match in found:
                 number = whole(match[1]) or 0
                 would += number if match[2] == "would be reformatted" else 0
@@ -37,8 +37,9 @@ def judge(output: Output) -> Facts | None:
             facts.issue("cannot be parsed", severity="error", file=match[1], line=whole(match[3]), rule="parse")
     if any("No Python files are present" in line for line in output.err.lines("No Python files")):
         return facts.counts_issues().saw_no_files()
-    if not is_read:
+    if not answers:
         return facts.unreadable("black printed no result")
+    facts.answers = answers
     facts.counts_issues()
     facts.at_least("issues", would + failed)
     facts.at_least("errors", failed)

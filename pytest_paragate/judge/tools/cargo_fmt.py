@@ -34,6 +34,7 @@ def judge(output: Output) -> Facts | None:
         return facts.unreadable(
             "rustfmt printed no result" if output.returncode else "rustfmt was not asked to --check"
         )
+    facts.answers = int(bool(facts.issues))
     facts.counts_issues()
     facts.summary = f"{counted(len(files), 'file')} to format" if files else "formatted"
     if facts.counts["errors"]:

@@ -22,17 +22,17 @@ def judge(output: Output) -> Facts | None:
         return None
     facts = Facts(tool="eslint")
     begins_json = output.stdout.head(1) in ("[", "{")
-    has_documents = False
+    documents = 0
     for document in output.documents('"messages":[', is_asked=begins_json):
         entries = document.get("results") if isinstance(document, dict) else document
-        has_documents = has_documents or isinstance(entries, list)
+        documents += isinstance(entries, list)
         for entry in listed(entries):
             _file(entry, facts)
-    if begins_json and not has_documents:
+    if begins_json and not documents:
         return facts.unreadable("eslint's JSON could not be read")
     file = ""
     totals: list[tuple[int, int]] = []
-    for line in output.stdout.lines() if output.is_script or not has_documents else ():
+    for line in output.stdout.lines() if output.is_script or not documents else ():
         if (match := _ROW.fullmatch(line)) is not None:
             facts.issue(
                 match[4], severity="error" if match[3] == "error" else "warning", file=file, line=whole(match[1]),
@@ -49,6 +49,7 @@ def judge(output: Output) -> Facts | None:
             file = line.strip()
     if not totals and not facts.issues and output.returncode != 0:
         return facts.unreadable("eslint printed no findings")
+    facts.answers = max(documents + len(totals), int(bool(facts.issues)))
     facts.counts_issues()
     chosen = totals if output.is_script else totals[-1:]
     facts.at_least("errors", sum(errors for errors, _ in chosen))

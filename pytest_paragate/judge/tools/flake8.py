@@ -26,6 +26,7 @@ def judge(output: Output) -> Facts | None:
             said = whole(line)
     if not facts.issues and output.returncode != 0:
         return facts.unreadable("flake8 printed no findings")
+    facts.answers = int(bool(facts.issues) or said is not None)
     facts.counts_issues()
     facts.at_least("issues", said)
     if not output.has("--exit-zero"):

@@ -34,6 +34,7 @@ def judge(output: Output) -> Facts | None:
             )  # fmt: skip
     if not facts.issues and output.returncode != 0:
         return facts.unreadable("go vet printed no findings")
+    facts.answers = int(bool(facts.issues))
     facts.counts_issues()
     if not output.has("-json"):
         facts.wanted = ["issues == 0"]

@@ -38,6 +38,7 @@ def judge(output: Output) -> Facts | None:
                 )  # fmt: skip
     if not facts.issues and output.returncode != 0:
         return facts.unreadable("hadolint printed no findings")
+    facts.answers = int(bool(facts.issues))
     facts.counts_issues()
     if not output.has("--no-fail", "-t", "--failure-threshold"):
         facts.wanted = ["issues == 0"]

@@ -22,6 +22,7 @@ def judge(output: Output) -> Facts | None:
     facts = Facts(tool="mypy")
     total: int | None = None
     is_success = False
+    answers = 0
     for line in output.stdout.lines("error", "warning", "Success"):
         if (match := _ERROR.fullmatch(line.rstrip())) is not None:
             facts.issue(
@@ -30,8 +31,10 @@ def judge(output: Output) -> Facts | None:
             )  # fmt: skip
         elif (match := _TOTAL.fullmatch(line)) is not None:
             total = (total or 0) + (whole(match[1]) or 0) if output.is_script else whole(match[1])
+            answers += 1
         elif line.startswith("Success: no issues found"):
             is_success = True
+            answers += 1
         elif line.startswith("{"):
             _json(line, facts)
         else:
@@ -40,6 +43,7 @@ def judge(output: Output) -> Facts | None:
         _plain(line, facts)
     if total is None and not facts.issues and not is_success:
         return facts.unreadable("mypy printed no result")
+    facts.answers = max(answers, int(bool(facts.issues)))
     facts.counts_issues()
     facts.at_least("issues", total)
     facts.at_least("errors", total)

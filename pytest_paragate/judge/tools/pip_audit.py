@@ -21,17 +21,19 @@ def judge(output: Output) -> Facts | None:
     facts = Facts(tool="pip-audit")
     said: int | None = None
     is_clean = False
+    answers = documents = 0
     for line in output.stderr.lines("known vulnerabilit"):
+        answers += line.startswith("No known vulnerabilities found") or _TOTAL.fullmatch(line) is not None
         if (match := _TOTAL.fullmatch(line)) is not None:
             said = whole(match[1])
         elif line.startswith("No known vulnerabilities found"):
             is_clean = True
-    has_documents = False
     for document in output.documents('"dependencies": [', is_asked=output.value("-f", "--format") == "json"):
         if isinstance(document, dict):
-            is_clean = has_documents = True
+            is_clean = True
+            documents += 1
             facts.count("audited", sum(_dependency(entry, facts) for entry in listed(document.get("dependencies"))))
-    if output.is_script or not has_documents:
+    if output.is_script or not documents:
         for line in output.stdout.lines():
             line = line[:2000]
             if (match := _ROW.fullmatch(line.rstrip())) is not None:
@@ -40,6 +42,7 @@ def judge(output: Output) -> Facts | None:
                 facts.issue(f"{match[1]} was not audited", rule="skipped")
     if said is None and not is_clean:
         return facts.unreadable("pip-audit printed no result")
+    facts.answers = max(answers, documents)
     facts.counts_issues()
     facts.at_least("errors", said)
     skipped = facts.counts["warnings"]

@@ -49,6 +49,7 @@ def judge(output: Output) -> Facts | None:
             facts.issue("there is no such file or directory", severity="error", file=match[1])
     chosen = totals if output.is_script else totals[-1:]
     errors, warnings = (sum(numbers) for numbers in zip(*chosen, strict=True))
+    facts.answers = len(totals)
     facts.counts_issues()
     for name, number in (("errors", errors), ("warnings", warnings)):
         facts.at_least(name, number)

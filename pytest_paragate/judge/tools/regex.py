@@ -60,6 +60,7 @@ def judge(output: Output) -> Facts | None:
             _finding(match, facts)
         if not matches and output.returncode != 0:
             return facts.unreadable("nothing in the output matches the pattern of `parse`")
+        facts.answers, facts.needs_output = int(bool(matches)), False
         return facts.counts_issues()
     if not matches:
         return facts.unreadable("nothing in the output matches the pattern of `parse`")

@@ -26,15 +26,18 @@ def judge(output: Output) -> Facts | None:
         return None
     facts = Facts(tool="ruff")
     is_json = output.value("--output-format") in ("json", "json-lines") or output.stdout.head(1) in ("[", "{")
-    is_read = _json(output.documents('"filename":', is_asked=is_json), facts)
+    documents = _json(output.documents('"filename":', is_asked=is_json), facts)
+    is_read, answers = documents > 0, documents
     pending: tuple[str, str] | None = None
     total: int | None = None
     for line in output.stdout.lines():
         if (match := _TOTAL.fullmatch(line.strip())) is not None:
             found = whole(match[3] or match[1])
             total = (total or 0) + (found or 0) if output.is_script else found
+            answers += 1
         elif line == "All checks passed!":
             is_read = True
+            answers += 1
         elif pending is not None and (match := _ARROW.match(line)) is not None:
             facts.issue(
                 pending[1],
@@ -62,6 +65,7 @@ def judge(output: Output) -> Facts | None:
     is_read = is_read or (output.returncode == 0 and output.has("-q", "--quiet") and not output.stdout.size)
     if total is None and not facts.issues and not is_read:
         return facts.unreadable("ruff printed no result")
+    facts.answers = max(answers, int(bool(facts.issues)))
     facts.counts_issues()
     facts.at_least("issues", total)
     facts.counts["errors"] = facts.counts["issues"]
@@ -72,18 +76,18 @@ def judge(output: Output) -> Facts | None:
     return facts
 
 
-def _json(documents: list[Any], facts: Facts) -> bool:
-    """Take the findings of documents that are lists of them, or one each; whether there was any such document."""
-    is_read = False
+def _json(documents: list[Any], facts: Facts) -> int:
+    """Take the findings of documents that are lists of them, or one each; how many runs these are of at least."""
+    lists = single = 0
     for document in documents:
         if isinstance(document, list):
-            is_read = True
+            lists += 1
             for entry in document:
                 _finding(entry, facts)
         elif isinstance(document, dict) and "filename" in document:
-            is_read = True
+            single = 1
             _finding(document, facts)
-    return is_read
+    return lists + single
 
 
 def _finding(entry: object, facts: Facts) -> None:

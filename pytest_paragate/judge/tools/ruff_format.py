@@ -24,10 +24,12 @@ def judge(output: Output) -> Facts | None:
     facts = Facts(tool="ruff format")
     would = formatted = None
     is_unformatted = False
+    answers = 0
     for line in chain(output.stdout.lines(), output.stderr.lines("file")):
         parts = line.strip().rstrip(".").split(", ")
         found = [match for part in parts if (match := _PART.fullmatch(part)) is not None]
         if found and len(found) == len(parts):
+            answers += 1
             would, formatted = would or 0, formatted or 0
             for match in found:
                 if match[2] == "would be reformatted":
@@ -45,6 +47,7 @@ def judge(output: Output) -> Facts | None:
         return facts.counts_issues().saw_no_files()
     if would is None and not facts.issues:
         return facts.unreadable("ruff format printed no result")
+    facts.answers = max(answers, 1)
     facts.counts_issues()
     facts.at_least("issues", would)
     facts.at_least("warnings", would)

@@ -29,10 +29,12 @@ def judge(output: Output) -> Facts | None:
     if output.has("--help", "-h", "--version", "-V"):
         return None
     facts = Facts(tool="clippy" if output.argv[:2] == ("cargo", "clippy") else "rustc")
-    is_read = _json(output, facts) if any("json" in word for word in output.argv) or not output.argv else False
+    has_json = any("json" in word for word in output.argv) or not output.argv or output.is_script
+    is_read = _json(output, facts) if has_json else False
     is_read = _text(output, facts) or is_read or (output.has("-q", "--quiet") and output.returncode == 0)
     if not is_read and output.argv[:1] != ("rustc",):
         return facts.unreadable(f"{facts.tool} printed no result")
+    facts.answers = max(facts.answers or 0, int(bool(facts.issues)))
     facts.counts_issues()
     facts.wanted = ["errors == 0"]
     return facts
@@ -40,7 +42,7 @@ def judge(output: Output) -> Facts | None:
 
 def _text(output: Output, facts: Facts) -> bool:
     is_read = False
-    said = 0
+    said = finished = 0
     head: tuple[Severity, str | None, str] | None = None
     at: tuple[str, int | None, int | None] | None = None
     rule: str | None = None
@@ -84,7 +86,9 @@ def _text(output: Output, facts: Facts) -> bool:
             rule = f"clippy::{match[2]}" if match[2] else rule or match[1].replace("-", "_")
         elif _DONE.match(line):
             is_read = True
+            finished += line.lstrip().startswith("Finished ")
     flush()
+    facts.answers = finished
     # A crate of which the diagnostics are missing has errors all the same.
     missing = said - facts.counts.get("errors", 0)
     if missing > 0:

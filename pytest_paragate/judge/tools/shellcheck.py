@@ -38,6 +38,7 @@ def judge(output: Output) -> Facts | None:
                 facts.issue(match[4], severity=severity, file=file, line=at, column=len(match[1]) + 1, rule=match[2])
     if not facts.issues and output.returncode != 0:
         return facts.unreadable("shellcheck printed no findings")
+    facts.answers = int(bool(facts.issues))
     facts.counts_issues()
     facts.wanted = ["issues == 0"]
     return facts

@@ -26,6 +26,7 @@ def judge(output: Output) -> Facts | None:
             said = whole(match[1])
     if not facts.issues and output.returncode != 0:
         return facts.unreadable("tsc printed no errors")
+    facts.answers = int(bool(facts.issues) or said is not None)
     facts.counts_issues()
     facts.at_least("errors", said)
     facts.at_least("issues", said)
