@@ -100,7 +100,7 @@ def parse(text: str) -> Criterion:
 def names_in(criteria: Iterable[str]) -> set[str]:
     """The facts that criteria speak of, all words for the number of tests among them if one is."""
     found = spoken_of(criteria)
-    return found | set(_TOTALS) if found & set(_TOTALS) else found
+    return found | set(_TOTALS) if found & {*_TOTALS, "empty_runs"} else found
 
 
 def spoken_of(criteria: Iterable[str]) -> set[str]:

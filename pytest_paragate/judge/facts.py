@@ -140,10 +140,12 @@ class Facts:
         errors: int = 0,
         skipped: int = 0,
         others: Mapping[str, int] | None = None,
+        empty_runs: int = 0,
     ) -> Facts:
         """Say how the tests went: at least one has to have run, and none may have gone wrong.
 
-        ``others`` ran too, such as ``xfailed``, and count neither as passed nor as failed.
+        ``others`` ran too, such as ``xfailed``, and count neither as passed nor as failed. ``empty_runs`` are those of
+        several in which no test ran.
         """
         others = {name: number for name, number in (others or {}).items() if number}
         self.counts |= {"tests": passed + failed + errors, "passed": passed, "failed": failed}
@@ -151,6 +153,9 @@ class Facts:
         self.counts |= others
         self.counts["ran"] = passed + failed + errors + sum(others.values())
         self.wanted = ["ran >= 1", "failed == 0", *(["errors == 0"] if errors else [])]
+        if empty_runs and self.counts["ran"]:
+            self.counts["empty_runs"] = empty_runs
+            self.wanted.append("empty_runs == 0")
         return self
 
     def counts_issues(self) -> Facts:

@@ -301,7 +301,8 @@ _PREPARES = (("cd",), ("set",), ("export",), ("mkdir",), (".",), ("source",))
 # Arguments with which tools test and judge nothing.
 _TELLS_ONLY = frozenset(
     ("--version", "-V", "--help", "-h", "--collect-only", "--co", "--fixtures", "--markers", "--setup-plan", "--list",
-     "list", "--listTests", "--no-run", "--show-files", "--show-settings", "--showConfig", "--print-config")
+     "list", "archive", "show-config", "--listTests", "--no-run", "--show-files", "--show-settings",
+     "--showConfig", "--print-config")
 )  # fmt: skip
 
 

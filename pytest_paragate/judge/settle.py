@@ -18,7 +18,7 @@ from pytest_paragate.judge.facts import Facts, Metric, merged, summary_of
 from pytest_paragate.verdict import Outcome
 
 # Facts of which judges want at least one.
-_WORK = ("ran", "tests", "total", "files", "benchmarks", "audited")
+_WORK = ("ran", "tests", "total", "empty_runs", "files", "benchmarks", "audited")
 _TROUBLE = ("failed", "errors", "issues", "leaks", "leaked_bytes")
 
 
@@ -84,6 +84,9 @@ def _worded(criterion: criteria.Criterion, unmet: criteria.Unmet, facts: Facts) 
     """What a judge expects, said for somebody who never wrote it down."""
     if unmet.is_unreadable:
         return unmet
+    if criterion.fact == "empty_runs":
+        runs = facts.counts["empty_runs"]
+        return unmet._replace(text=f"{summary_of(facts)}, and no tests ran in {runs} of several runs")
     if criterion.fact in _WORK:
         return unmet._replace(text=summary_of(facts))
     return unmet._replace(text=f"{facts.tool} says {summary_of(facts)}, although the exit status is 0")

@@ -56,6 +56,12 @@ WAYS = {
     "or true": Way(f"{PYTEST} bad || true", "unmet", "pytest says 1/2 tests passed, although the exit status is 0"),
     "pipe into a logger": Way(f"{PYTEST} bad | cat", "unmet", "1/2 tests passed"),
     "last of two runs": Way(f"{PYTEST} bad; {PYTEST} good", "unmet", "2/3 tests passed"),
+    "first of two runs not begun": Way(f"{PYTEST} nowhere; {PYTEST} good", "unmet", "pytest says 1/2 tests passed"),
+    "first of two runs without a test": Way(f"{PYTEST} empty; {PYTEST} good", "unmet", "no tests ran in 1 of several"),
+    "first of two runs without a summary": Way(f"{PYTEST} leaves; {PYTEST} good", "unreadable", "pytest ran 2 times"),
+    "one run of a loop not begun": Way(
+        f"for name in 'discover -s nowhere' unit.Good; do {UNITTEST} $name; done", "unmet", "1/2 tests passed"
+    ),
     "exit zero": Way(f"{PYTEST} bad; exit 0", "unmet", "1/2 tests passed"),
     "in the background": Way(f"{UNITTEST} unit.Bad & wait", "unmet", "unittest says 0/1 test passed"),
     "types, or true": Way("mypy-fail a.py || true", "unmet", "mypy says 2 issues"),
@@ -83,6 +89,9 @@ WAYS = {
     "sanitizer told to exit with 0": Way("sanitizer-warn", "unmet", "48 bytes leaked", 'parse="sanitizer"'),
     "coverage below what was wanted": Way(
         "coverage-warn report", "unmet", "wanted coverage >= 90, found 50 %", 'expect="coverage >= 90"'
+    ),
+    "no test, and all of them passed": Way(
+        f"{PYTEST} empty || true", "unmet", "no tests ran", 'expect="passed == total"'
     ),
     "only warnings": Way("eslint-warn .", "unmet", "wanted issues <= 1, found 2", 'expect="issues <= 1"'),
     "a fact that nobody gives": Way(
@@ -131,7 +140,8 @@ FILES = {
         "    atexit.register(os.kill, os.getpid(), signal.SIGSEGV)\n"
     ),
     "unit.py": (
-        "import unittest\n\n\nclass Bad(unittest.TestCase):\n    def test_a(self):\n        self.fail()\n\n\n"
+        "import unittest\n\n\nclass Good(unittest.TestCase):\n    def test_a(self):\n        pass\n\n\n"
+        "class Bad(unittest.TestCase):\n    def test_a(self):\n        self.fail()\n\n\n"
         "@unittest.skip('later')\nclass Skipped(unittest.TestCase):\n    def test_a(self):\n        pass\n"
     ),
 }

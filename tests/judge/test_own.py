@@ -298,6 +298,110 @@ def test_a_script_that_hides_nothing_passes(script: str) -> None:
     assert found.outcome == "passed", found.summary
 
 
+UNITTEST_OK = f".\n{'-' * 70}\nRan 1 test in 0.000s\n\nOK\n"
+UNITTEST_GONE = """Traceback (most recent call last):
+  File "/usr/lib/python3.11/unittest/__main__.py", line 18, in <module>
+    main(module=None)
+ImportError: Start directory is not importable: 'missing_dir'
+"""
+NEXTEST_OK = "     Summary [   0.01s] 1 test run: 1 passed, 0 skipped\n"
+CARGO_OK = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n"
+NO_PACKAGE = "error: package ID specification `nope` did not match any packages\n"
+# Of two runs the first did not begin, or ran nothing: script, stdout, stderr.
+COVERED = {
+    "no such folder": (
+        "pytest -q a; pytest -q b", "no tests ran in 0.01s\n1 passed in 0.1s\n", "ERROR: not found: a\n",
+    ),
+    "no such folder, in a loop": (
+        "for d in a b; do pytest -q $d; done", "no tests ran in 0.01s\n1 passed in 0.1s\n",
+        "ERROR: file or directory not found: a\n",
+    ),
+    "wrong option, in a loop": (
+        "for d in a b; do pytest -q $d; done", "1 passed in 0.1s\n", "ERROR: usage: pytest [options]\n",
+    ),
+    "broken conftest": (
+        "for d in a b; do pytest $d; done", "1 passed in 0.1s\n",
+        "ImportError while loading conftest '/a/conftest.py'.\n",
+    ),
+    "left without a summary": ("pytest a; pytest b", "..\n1 passed in 0.1s\n", ""),
+    "internal error": (
+        "for d in a b; do pytest $d; done", "INTERNALERROR> Traceback (most recent call last):\n1 passed in 0.1s\n", "",
+    ),
+    "nothing in the folder": ("pytest -q a; pytest -q b", "no tests ran in 0.01s\n1 passed in 0.1s\n", ""),
+    "all skipped": ("pytest -q a; pytest -q b", "2 skipped in 0.01s\n1 passed in 0.1s\n", ""),
+    "unittest, no such folder": (
+        "python -m unittest discover -s a; python -m unittest", "", UNITTEST_GONE + UNITTEST_OK,
+    ),
+    "unittest, no such folder, in a loop": (
+        "for d in a b; do python -m unittest discover -s $d; done", "", UNITTEST_GONE + UNITTEST_OK,
+    ),
+    "unittest, wrong option, in a loop": (
+        "for d in a b; do python -m unittest $d; done", "",
+        "python -m unittest: error: unrecognized arguments: --nosuch\n" + UNITTEST_OK,
+    ),
+    "unittest, nothing in the folder": (
+        "python -m unittest a; python -m unittest b", "", UNITTEST_OK.replace("1 test ", "0 tests ") + UNITTEST_OK,
+    ),
+    "cargo, no such package": ("cargo test -p nope; cargo test", CARGO_OK, NO_PACKAGE),
+    "nextest, no such package": ("for p in nope a; do cargo nextest run -p $p; done", "", NO_PACKAGE + NEXTEST_OK),
+    "nextest, no tests": (
+        "cargo nextest run -p a; cargo nextest run", "",
+        "     Summary [   0.00s] 0 tests run: 0 passed, 2 skipped\n" + NEXTEST_OK,
+    ),
+    "jest, no tests": (
+        "jest a; jest b", "", "No tests found, exiting with code 1\nTests:       1 passed, 1 total\n",
+    ),
+    "prove, a plan that does not hold": (
+        "prove a.t; prove b.t", "Files=1, Tests=1,  0 wallclock secs\nResult: FAIL\n"
+        "Files=1, Tests=1,  0 wallclock secs\nResult: PASS\n", "",
+    ),
+    "prove, all skipped": (
+        "prove a.t; prove b.t", "Files=1, Tests=0,  0 wallclock secs\nResult: NOTESTS\n"
+        "Files=1, Tests=1,  0 wallclock secs\nResult: PASS\n", "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_a_run_that_tested_nothing_is_not_covered_by_the_next_one(name: str) -> None:
+    script, stdout, stderr = COVERED[name]
+    for expect in ((), "passed == total"):
+        found = judged(command=script, shell=True, stdout=stdout, stderr=stderr, expect=expect)
+        assert found.outcome in ("unmet", "unreadable"), found.summary
+
+
+def test_what_ran_nothing_among_several_runs_is_said() -> None:
+    script, stdout = "pytest -q a; pytest -q b", "no tests ran in 0.01s\n1 passed in 0.1s\n"
+    found = judged(command=script, shell=True, stdout=stdout)
+    assert (found.outcome, found.summary) == ("unmet", "1/1 test passed, and no tests ran in 1 of several runs")
+    assert judged(command=script, shell=True, stdout=stdout, expect="total >= 0").outcome == "passed"
+    said = "ERROR: file or directory not found: a\n"
+    assert judged(command=script, shell=True, stdout=stdout, stderr=said, expect="total >= 0").outcome == "unmet"
+    found = judged(command=script, shell=True, stdout="1 passed in 0.1s\n")
+    assert (found.outcome, found.summary) == ("unreadable", "pytest ran 2 times and printed 1 result")
+
+
+SEVERAL = {
+    "pytest a; pytest b": ("1 passed in 0.1s\n" * 2, ""),
+    "pytest --version; pytest b": ("pytest 9.0.1\n1 passed in 0.1s\n", ""),
+    "pytest -s a && pytest -s b": ("1 passed in 0.1s\n" * 2, "ERROR: what a test has logged\n"),
+    "pytest a || exit 1; pytest b": ("1 passed in 0.1s\n" * 2, ""),
+    "pytest a || pytest --lf a": ("1 passed in 0.1s\n", ""),
+    "python -m unittest a; python -m unittest b": ("", UNITTEST_OK * 2),
+    "prove a.t; prove b.t": ("Files=1, Tests=1,  0 wallclock secs\nResult: PASS\n" * 2, ""),
+    "jest a; jest b": ("", "Tests:       1 passed, 1 total\n" * 2),
+    "cargo test -p a; cargo test -p b": (CARGO_OK * 3, "    Finished `test` profile in 0.1s\n"),
+    "cargo nextest run -p a; cargo nextest run -p b": ("", NEXTEST_OK * 2),
+}
+
+
+@pytest.mark.parametrize("script", SEVERAL)
+def test_several_runs_that_all_passed_pass(script: str) -> None:
+    stdout, stderr = SEVERAL[script]
+    found = judged(command=script, shell=True, stdout=stdout, stderr=stderr)
+    assert found.outcome == "passed", found.summary
+
+
 def test_a_pattern_that_finds_nothing_where_the_status_is_hidden_is_no_pass() -> None:
     pattern = r"regex:^(?P<file>[^:]+):(?P<line>\d+): (?P<message>.*)"
     for script, outcome in (("vale . || true", "unreadable"), ("vale .", "passed")):

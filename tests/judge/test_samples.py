@@ -305,7 +305,7 @@ def test_a_second_document_that_was_cut_is_no_pass(tool: str, tmp_path: Path) ->
 
 def test_the_lowest_coverage_of_several_runs_counts(tmp_path: Path) -> None:
     totals = b"TOTAL   10   6   40%\nTOTAL   10   0   100%\n"
-    for tool, end in (("coverage report", b""), ("pytest --cov=a", b"1 passed in 0.1s\n")):
+    for tool, end in (("coverage report", b""), ("pytest --cov=a", b"1 passed in 0.1s\n" * 2)):
         output = output_of(tmp_path, totals + end)
         found = judged(tmp_path, f"{tool}; {tool}", output, shell=True, expect=("coverage >= 90",))
         assert found.summary == "wanted coverage >= 90, found 40 %"

@@ -28,20 +28,28 @@ def judge(output: Output) -> Facts | None:
         elif (found := _FINDING.fullmatch(line)) is not None and found[2] not in seen and len(seen) < 1000:
             seen.add(found[2])
             facts.issue(f"{found[2]}: {found[1].lower()}", severity="error", is_counted=False)
+    compiler = rustc.judge(output) if not runs or output.hides_status else None
     if not runs:
-        compiler = rustc.judge(output)
         if compiler is not None and compiler.counts.get("errors"):
             return compiler
         return facts.unreadable("cargo nextest printed no summary")
     chosen = runs if output.is_script else runs[-1:]
     total = {name: sum(run.get(name, 0) for run in chosen) for run in chosen for name in run}
+    failed = total.get("failed", 0) + total.get("exec failed", 0) + total.get("timed out", 0)
+    facts.answers = len(runs)
     facts.tests(
         passed=total.get("passed", 0),
-        failed=total.get("failed", 0) + total.get("exec failed", 0) + total.get("timed out", 0),
+        failed=failed,
+        errors=compiler.counts.get("errors", 0) if compiler is not None and not failed else 0,
         skipped=total.get("skipped", 0),
+        empty_runs=sum(_is_empty(run) for run in chosen) if output.is_script else 0,
     )
     if total.get("flaky"):
         facts.counts["flaky"] = total["flaky"]
     if cancelled:
         facts.counts["cancelled"] = cancelled
     return facts
+
+
+def _is_empty(run: dict[str, int]) -> bool:
+    return not any(number for name, number in run.items() if name != "skipped")

@@ -43,8 +43,10 @@ def judge(output: Output) -> Facts | None:
             return compiler
         return facts.unreadable("cargo test printed no result")
     facts.tests(
-        passed=total["passed"], failed=total["failed"], skipped=total["ignored"], others={"measured": total["measured"]}
-    )
+        passed=total["passed"], failed=total["failed"], skipped=total["ignored"],
+        errors=compiler.counts.get("errors", 0) if compiler is not None and output.hides_status else 0,
+        others={"measured": total["measured"]},
+    )  # fmt: skip
     if total["filtered"]:
         facts.counts["deselected"] = total["filtered"]
     if compiler is not None:

@@ -54,9 +54,14 @@ def judge(output: Output) -> Facts | None:
         errors=broken + total.get("errors", 0),
         skipped=total.get("skipped", 0) + total.get("pending", 0) + total.get("todo", 0),
         others={"xfailed": total.get("expected fail", 0)},
+        empty_runs=is_empty + sum(not run.get("passed") and not run.get("failed") for run in tests)
+        if output.is_script
+        else 0,
     )
+    facts.answers = len(tests) + is_empty
     if output.has("--passWithNoTests"):
-        facts.wanted.remove("ran >= 1")  # being told that it is fine
+        # being told that it is fine
+        facts.wanted = [text for text in facts.wanted if text not in ("ran >= 1", "empty_runs == 0")]
     return facts
 
 

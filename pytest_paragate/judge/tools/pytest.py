@@ -16,6 +16,8 @@ from pytest_paragate.judge.tools import coverage, pytest_benchmark
 _TIME = re.compile(r"\d+(?:\.\d+)?s(?: \(\d+:\d\d:\d\d\))?")
 _PART = re.compile(r"(\d+) ([a-z]+(?: [a-z]+)?)")
 _WORDS = {"passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed", "deselected"}
+_RAN = ("passed", "failed", "error", "errors", "xfailed", "xpassed")
+_BROKEN = re.compile(r"(?:ERROR: |ImportError while loading conftest |INTERNALERROR> Traceback )(.*)")
 _LETTERS = re.compile(r"([.FEsxX]+) *(?:\[ *\d+%\])?")
 _FINDING = re.compile(r"(FAILED|ERROR) (\S.*?)(?: - (.*))?$")
 # Of the summary its time, since " in " alone is in every other line of a log.
@@ -39,6 +41,7 @@ def judge(output: Output) -> Facts | None:
             _finding(facts, *found.groups())
         else:
             coverage.read_total(line, facts, of_several=output.is_script)
+    broken = _broken_runs(output, facts) if output.hides_status else 0
     if totals:
         total = sum(totals, Counter()) if output.is_script else totals[-1]
         if not output.is_script and any(_summary(line) is not None for line in output.stdout.tail().splitlines()):
@@ -50,12 +53,14 @@ def judge(output: Output) -> Facts | None:
         )  # fmt: skip
     else:
         return facts.unreadable("pytest printed no summary")
+    facts.answers = len(totals)
     facts.tests(
         passed=total["passed"],
         failed=total["failed"],
-        errors=total["error"] + total["errors"],
+        errors=total["error"] + total["errors"] + broken,
         skipped=total["skipped"],
         others={"xfailed": total["xfailed"], "xpassed": total["xpassed"]},
+        empty_runs=sum(not any(each[word] for word in _RAN) for each in totals) if output.is_script else 0,
     )
     for name in ("deselected", "rerun"):
         if total[name]:
@@ -81,6 +86,18 @@ def _summary(line: str) -> Counter[str] | None:
             return None
         counts[match[2]] += number
     return counts if counts.keys() & _WORDS else None
+
+
+def _broken_runs(output: Output, facts: Facts) -> int:
+    """How many runs said that they could not begin, or broke; their exit status is all that tells otherwise."""
+    broken = 0
+    streams = (output.stderr, output.stdout) if output.stderr.size else (output.stdout,)
+    for stream in streams:
+        for line in stream.lines("ERROR: ", "ImportError while loading conftest ", "INTERNALERROR> Traceback "):
+            if line.startswith(("ERROR", "Import", "INTERNAL")) and (match := _BROKEN.match(line)) is not None:
+                broken += 1
+                facts.issue(match[0].strip(), severity="error", is_counted=False)
+    return broken
 
 
 def _finding(facts: Facts, kind: str, nodeid: str, message: str | None) -> None:

@@ -63,20 +63,21 @@ def _tap(output: Output, facts: Facts) -> Facts:
 
 
 def _prove(output: Output, facts: Facts) -> Facts:
-    total: int | None = None
-    failed = 0
-    result = None
+    totals: list[int] = []
+    failed = errors = 0
+    failed_before = 0
     for line in output.stdout.lines("Files=", "Result: ", "Failed test", "Failed "):
         if (match := _PROVE.fullmatch(line)) is not None:
-            total = whole(match[2])
+            totals.append(whole(match[2]) or 0)
         elif line.startswith("Result: "):
-            result = line.removeprefix("Result: ").strip()
+            errors += line.removeprefix("Result: ").strip() == "FAIL" and failed == failed_before
+            failed_before = failed
         elif (match := _FAILED.match(line)) is not None:
             failed += sum(_span(part) for part in match[1].replace(" ", "").split(","))
-    if total is None:
+    if not totals:
         return facts.unreadable("prove printed no summary")
-    errors = 1 if result == "FAIL" and not failed else 0
-    return facts.tests(passed=max(total - failed, 0), failed=failed, errors=errors)
+    facts.answers = len(totals)
+    return facts.tests(passed=max(sum(totals) - failed, 0), failed=failed, errors=errors, empty_runs=totals.count(0))
 
 
 def _span(part: str) -> int:

@@ -12,6 +12,8 @@ _RESULT = re.compile(r"(OK|FAILED|NO TESTS RAN)(?: \(([^()]*)\))?")
 _PART = re.compile(r"([a-z ]+)=(\d+)")
 _LETTERS = re.compile(r"[.sFExu]+")
 _LINE = re.compile(r"\w+ \([\w.]+\) \.\.\. (ok|skipped .*)")
+# A run that did not even begin ends in unittest's own main module.
+_BROKEN = re.compile(r"python\S* -m unittest: error: (.*)|File \".*unittest/__main__\.py\", line \d+, in <module>")
 _FINDING = re.compile(r"(FAIL|ERROR): (\S.*)")
 
 
@@ -21,7 +23,9 @@ def judge(output: Output) -> Facts | None:
     facts = Facts(tool="unittest", needs_output=True)
     ran: int | None = None
     runs: list[tuple[int, dict[str, int]]] = []
-    for line in output.err.lines("Ran ", "OK", "FAILED", "NO TESTS RAN", "FAIL: ", "ERROR: "):
+    broken = 0
+    needles = ("Ran ", "OK", "FAILED", "NO TESTS RAN", "FAIL: ", "ERROR: ", "unittest: error: ", "unittest/__main__.py")
+    for line in output.err.lines(*needles):
         line = line.strip()
         if (found := _FINDING.fullmatch(line)) is not None:
             facts.issue(f"{found[2]}: {found[1].lower()}", severity="error", is_counted=False)
@@ -33,6 +37,9 @@ def judge(output: Output) -> Facts | None:
                 parts = {"failures": 1}
             runs.append((ran, parts))
             ran = None
+        elif output.hides_status and (found := _BROKEN.match(line)) is not None:
+            broken += 1
+            facts.issue(found[1] or "unittest could not begin", severity="error", is_counted=False)
     if not runs:
         return facts.unreadable("unittest printed no summary")
     chosen = runs if output.is_script else runs[-1:]
@@ -42,12 +49,14 @@ def judge(output: Output) -> Facts | None:
     skipped, expected = total.get("skipped", 0), total.get("expected failures", 0)
     if skipped >= number > 0 and _leaves_skips_out(output, number, skipped):
         number += skipped
+    facts.answers = len(runs)
     return facts.tests(
         passed=max(number - failed - errors - skipped - expected, 0),
         failed=failed,
-        errors=errors,
+        errors=errors + broken,
         skipped=skipped,
         others={"xfailed": expected},
+        empty_runs=sum(count <= parts.get("skipped", 0) for count, parts in chosen) if output.is_script else 0,
     )
 
 
