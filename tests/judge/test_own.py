@@ -408,6 +408,45 @@ def test_a_pattern_that_finds_nothing_where_the_status_is_hidden_is_no_pass() ->
         assert judged(pattern, command=script, shell=True, stderr="E100 no config\n").outcome == outcome
 
 
+TAP_LINES = {
+    "not ok 1 - renders issue #todo correctly": "unmet",
+    "not ok 1 - renders \\# TODO correctly": "unmet",
+    "not ok 1 - shows C# TODOs": "unmet",
+    "not ok 1 - a#TODO": "unmet",
+    "not ok 1 - lists # todos": "unmet",
+    "not ok 1 - a # SKIP later": "unmet",
+    "not ok 1 - a # TODO later": "passed",
+    "not ok 1 # todo": "passed",
+    "not ok 1 #TODO later": "passed",
+    "ok 1 - a # skip later": "unmet",
+    "ok 1 # SKIPPED": "unmet",
+    "ok 1 - a #skip": "unmet",
+    "ok 1 - renders \\# skip": "passed",
+    "ok 1 - a": "passed",
+}
+
+
+@pytest.mark.parametrize("line", TAP_LINES)
+def test_only_a_directive_of_tap_excuses_a_failure(line: str) -> None:
+    assert judged("tap", stdout=f"1..1\n{line}\n").outcome == TAP_LINES[line]
+    is_failure = line.startswith("not") and TAP_LINES[line] == "unmet"
+    assert judged("tap", stdout=f"1..2\n{line}\nok 2\n").outcome == ("unmet" if is_failure else "passed")
+
+
+def test_what_one_tool_calls_counting_is_colour_to_another() -> None:
+    skipped = "Files=1, Tests=0,  0 wallclock secs\nResult: NOTESTS\n"
+    assert judged(command="prove -c t", stdout=skipped).outcome == "unmet"
+    assert judged(command="bats -c t", stdout="3\n").facts is None
+
+
+def test_mypy_is_judged_also_where_it_installs_types() -> None:
+    command = "mypy --install-types --non-interactive a.py"
+    said = "Success: no issues found in 1 source file\n"
+    assert judged(command=command, stdout=said, expect="errors == 0").outcome == "passed"
+    assert judged(command=command, stdout="a.py:1: error: no  [misc]\nFound 1 error in 1 file\n").outcome == "unmet"
+    assert judged(command="mypy --install-types").facts is None
+
+
 def test_what_is_no_criterion_is_told_to_the_tester() -> None:
     with pytest.raises(CriterionError):
         judged("none", expect="issues")

@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"(\S.*?): error: (.*)")
 
 
 def judge(output: Output) -> Facts | None:
-    if output.has("--help", "-h", "--version", "-V", "--install-types"):
+    if output.has("--help", "-h", "--version", "-V"):
         return None
     facts = Facts(tool="mypy")
     total: int | None = None
@@ -42,6 +42,8 @@ def judge(output: Output) -> Facts | None:
     for line in output.stderr.lines(": error: "):
         _plain(line, facts)
     if total is None and not facts.issues and not is_success:
+        if output.has("--install-types") and not output.has("--non-interactive"):
+            return None
         return facts.unreadable("mypy printed no result")
     facts.answers = max(answers, int(bool(facts.issues)))
     facts.counts_issues()

@@ -1,7 +1,8 @@
 """TAP: ``1..3``, ``ok`` and ``not ok`` on stdout, with ``# SKIP`` and ``# TODO``; also what ``prove`` makes of them.
 
 Fewer or more results than planned, and ``Bail out!``, are failures, and without a plan nobody knows whether something
-ended before its time. Lines of subtests are indented and do not count.
+ended before its time. Lines of subtests are indented and do not count. Only a TODO excuses ``not ok``, and behind a
+description only ``# TODO``, since ``#todo`` may be part of it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from pytest_paragate.judge.output import Output
 
 _PLAN = re.compile(r"1\.\.(\d+)(?:\s*#\s*(skip\w*)?.*)?", re.IGNORECASE)
 _RESULT = re.compile(r"(not )?ok\b(?:\s+(\d+))?\s*(.*)")
-_DIRECTIVE = re.compile(r"#\s*(skip|todo)", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"(?:^|\s)#\s*(skip|todo\b)", re.IGNORECASE)
+_EXCUSE = re.compile(r"(?:^#\s*|\s#\s+)(todo\b)", re.IGNORECASE)
 _PROVE = re.compile(r"Files=(\d+), Tests=(\d+),.*")
 _FAILED = re.compile(r"\s*Failed tests?:\s+([\d,\s-]+)")
 
 
 def judge(output: Output) -> Facts | None:
-    if output.has("--help", "-h", "--version", "--count", "-c"):
+    if output.has("--help", "-h", "--version") or (output.argv[:1] == ("bats",) and output.has("--count", "-c")):
         return None
     facts = Facts(tool="tap", needs_output=True)
     if output.argv[:1] == ("prove",):
@@ -38,7 +40,7 @@ def _tap(output: Output, facts: Facts) -> Facts:
             errors += 1
             facts.issue(line[:200], severity="error", is_counted=False)
         elif (match := _RESULT.match(line)) is not None:
-            directive = _DIRECTIVE.search(match[3])
+            directive = (_EXCUSE if match[1] else _DIRECTIVE).search(match[3])
             kind = directive[1].lower() if directive else ""
             if kind == "skip":
                 skipped += 1
