@@ -343,6 +343,12 @@ COVERED = {
         "python -m unittest a; python -m unittest b", "", UNITTEST_OK.replace("1 test ", "0 tests ") + UNITTEST_OK,
     ),
     "cargo, no such package": ("cargo test -p nope; cargo test", CARGO_OK, NO_PACKAGE),
+    "cargo, broken before it compiled": ("cargo test -p a; cargo test -p b", CARGO_OK, ""),
+    "go, no module": ("go test ./a; go test ./b", "ok  \tdemo/b\t0.1s\n", "go: cannot find main module\n"),
+    "valgrind, a program that cannot be run": (
+        "valgrind ./a; valgrind ./b", "",
+        "valgrind: ./a: Permission denied\n==1== ERROR SUMMARY: 0 errors from 0 contexts\n",
+    ),
     "nextest, no such package": ("for p in nope a; do cargo nextest run -p $p; done", "", NO_PACKAGE + NEXTEST_OK),
     "nextest, no tests": (
         "cargo nextest run -p a; cargo nextest run", "",

@@ -42,6 +42,7 @@ def judge(output: Output) -> Facts | None:
         if compiler is not None and compiler.counts.get("errors"):
             return compiler
         return facts.unreadable("cargo test printed no result")
+    facts.answers = results
     facts.tests(
         passed=total["passed"], failed=total["failed"], skipped=total["ignored"],
         errors=compiler.counts.get("errors", 0) if compiler is not None and output.hides_status else 0,

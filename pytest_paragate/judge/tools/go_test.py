@@ -60,6 +60,7 @@ def judge(output: Output) -> Facts | None:
     benchmarks = sum(metric.is_benchmark for metric in facts.metrics.values())
     if not sum(packages.values()) and not sum(results.values()):
         return facts.unreadable("go test printed no result")
+    facts.answers = sum(packages.values())
     if is_verbose or output.has("-v", "-json", "-test.v"):
         errors = broken if results["FAIL"] else packages["FAIL"]
         facts.tests(passed=results["PASS"], failed=results["FAIL"], errors=errors, skipped=results["SKIP"])

@@ -29,6 +29,7 @@ def judge(output: Output) -> Facts | None:
     if output.has("--help", "--version") or output.value("--tool") not in (None, "memcheck"):
         return None
     facts = Facts(tool="valgrind")
+    answers = 0
     lost = dict.fromkeys(("definitely lost", "indirectly lost", "possibly lost", "still reachable"), 0)
     blocks = 0
     records = 0
@@ -46,6 +47,7 @@ def judge(output: Output) -> Facts | None:
             blocks += (whole(found[3]) or 0) if found[1] == "definitely lost" else 0
         elif (found := _ERRORS.fullmatch(text)) is not None:
             errors = (errors or 0) + (whole(found[2]) or 0)
+            answers += 1
         elif (found := _RECORD.fullmatch(text)) is not None:
             records += 1
             _flush(facts, pending, None)
@@ -62,6 +64,7 @@ def judge(output: Output) -> Facts | None:
     if errors is None:
         facts.needs_output = not output.has("--log-file", "--xml", "-q", "--quiet")
         return facts.unreadable("valgrind printed no error summary")
+    facts.answers = answers
     leaked = lost["definitely lost"] + lost["indirectly lost"]
     facts.counts |= {
         "errors": errors,
