@@ -8,7 +8,7 @@ from typing import Any
 from pytest_paragate.judge.baseline import Baselines
 from pytest_paragate.judge.criteria import evaluate, names_in, parse
 from pytest_paragate.judge.ending import Ending
-from pytest_paragate.judge.facts import Facts, Metric, from_data
+from pytest_paragate.judge.facts import Facts, Metric, from_data, merged
 from pytest_paragate.judge.settle import Part, settle
 from pytest_paragate.model import Check
 from pytest_paragate.verdict import Verdict
@@ -34,10 +34,10 @@ def judged(
     own = _own(verdict)
     given = {**dict(_of_command(verdict)), **own}
     expect = tuple(text for text in check.expect if not _is_bounded(text, verdict, commands))
-    benchmarks = [part.facts for part in parts if any(metric.is_benchmark for metric in part.facts.metrics.values())]
+    benchmarks = _benchmarks(parts)
     if benchmarks and baselines is not None:
         known = baselines()
-        given |= known.compared(check.nodeid, _benchmarks(benchmarks))
+        given |= known.compared(check.nodeid, benchmarks)
         if any(part.facts.metrics_cut for part in parts):
             given.pop("regression", None)  # it may be that of a benchmark that was not kept
         if known.is_accepting:
@@ -85,8 +85,10 @@ def _is_bounded(text: str, verdict: Verdict, commands: Sequence[Mapping[str, Any
     return is_limit and evaluate(criterion, Facts(tool=""), given) is None
 
 
-def _benchmarks(parts: Sequence[Facts]) -> dict[str, Metric]:
-    return {name: metric for facts in parts for name, metric in facts.metrics.items() if metric.is_benchmark}
+def _benchmarks(parts: Sequence[Part]) -> dict[str, Metric]:
+    """By the names under which they are accepted, where several commands have measured one."""
+    facts = merged(part.facts for part in parts)
+    return {name: metric for name, metric in facts.metrics.items() if metric.is_benchmark} if facts is not None else {}
 
 
 def _speaks_of_baseline(text: str) -> bool:

@@ -251,6 +251,22 @@ def bench(project: Project, times_us: list[float], spread_us: float = 0.5) -> No
     })  # fmt: skip
 
 
+def test_a_benchmark_that_two_commands_measure_is_compared_both_times(project: Project) -> None:
+    def measure(first_us: int, second_us: int) -> None:
+        checks = f"{HEAD}@gate.check(expect='regression <= 5%')\ndef speed(paragate_run):\n"
+        for time_us in (first_us, second_us):
+            checks += f"    paragate_run(PY + ['print(\"bench: {time_us} us\")'], parse='timings')\n"
+        project.write({"conftest.py": checks})
+
+    measure(100, 50)
+    assert project.run("--paragate-accept").status == 0
+    assert project.run().outcomes() == {"speed": "passed"}
+    measure(200, 50)
+    assert project.run().outcomes() == {"speed": "unmet"}
+    measure(100, 90)
+    assert project.run().outcomes() == {"speed": "unmet"}
+
+
 def test_benchmarks_are_compared_with_what_was_accepted(project: Project) -> None:
     project.write({"pyproject.toml": '[tool.pytest.ini_options]\nparagate_baseline = "accepted.json"\n'})
     bench(project, [100, 50])
