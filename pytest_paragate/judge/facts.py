@@ -176,9 +176,11 @@ class Facts:
         self.summary = f"{self.tool} found no files"
         return self
 
-    def unreadable(self, why: str) -> Facts:
+    def unreadable(self, why: str, *, needs_output: bool | None = None) -> Facts:
         """Say that there was nothing to judge by."""
         self.unread = why
+        if needs_output is not None:
+            self.needs_output = needs_output
         return self
 
 

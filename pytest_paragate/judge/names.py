@@ -5,6 +5,7 @@ It imports no judge; ``programs`` says in advance whether it is worth importing 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -168,17 +169,24 @@ def several(script: str, *, own: Mapping[str, str] | None = None) -> tuple[str, 
 
 def joins_streams(script: str) -> bool:
     """Whether a shell's script sends stderr where stdout goes."""
-    return ">&" in script or "&>" in script or "|&" in script
+    return _JOINS.search(script) is not None
 
 
 def sends_away(script: str) -> bool:
-    """Whether a shell's script sends what its programs print on stdout into a file."""
-    return any(token in (">", "1>", "&>") for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]))
+    """Whether a shell's script sends what its tools, or all of its programs, print on stdout into a file."""
+    return not {">", "1>", "&>"}.isdisjoint(_redirections(script))
 
 
 def sends_errors_away(script: str) -> bool:
-    """Whether a shell's script sends what its programs print on stderr into a file."""
-    return any(token in ("2>", "&>") for token in _SPLIT.findall(script[:_LONGEST_SCRIPT]))
+    """Whether a shell's script sends what its tools, or all of its programs, print on stderr into a file."""
+    return not {"2>", "&>"}.isdisjoint(_redirections(script))
+
+
+def _redirections(script: str) -> set[str]:
+    parts = _parts_of(script)
+    tools = [part for part in parts if _choose(part.command, {}) is not None]
+    groups = [part for part in parts if part.words[0] in _CLOSES or part.command[:1] == ("exec",)]
+    return {token for part in ((*tools, *groups) if tools else parts) for token in part.redirections}
 
 
 def hides_status(script: str, *, own: Mapping[str, str] | None = None) -> bool:
@@ -187,16 +195,24 @@ def hides_status(script: str, *, own: Mapping[str, str] | None = None) -> bool:
     Where no tool is known, any of its programs may be one.
     """
     parts = _parts_of(script)
-    tools = [at for at, part in enumerate(parts) if _choose(part.command, own or {}) is not None]
-    return not parts or not all(_is_told(parts, at) for at in tools or range(len(parts)))
+    if not 0 < len(parts) <= _MOST_PARTS or _choices_of(" ".join(_captured(script)), own or {}):
+        return True
+    # What ends a group, a function or a loop behind a pipe need not end the script.
+    ends_all = not any(part.words[0] == "(" for part in parts) and _PIPED_LOOP.search(script) is None
+    choices = [_choose(part.command, own or {}) for part in parts]
+    tools = [
+        at for at, choice in enumerate(choices) if choice is not None and not _TELLS_ONLY.intersection(choice.argv)
+    ]
+    return not all(_is_told(parts, at, ends_all=ends_all) for at in tools or range(len(parts)))
 
 
 def sure_runs(script: str, *, own: Mapping[str, str] | None = None) -> int:
     """How many times at least a shell's script runs a tool to judge, whatever comes of the others."""
     runs = depth = 0
     is_conditional = False
-    for part in _parts_of(script):
-        depth += part.words[0] in _OPENS
+    for part in _parts_of(script)[:_MOST_PARTS]:
+        first = len(part.words) - len(part.command)
+        depth += any(word in _OPENS for word in part.words[: first + 1])
         is_sure = depth <= 0 and not is_conditional
         choice = _choose(part.command, own or {})
         runs += is_sure and choice is not None and not _TELLS_ONLY.intersection(choice.argv)
@@ -209,7 +225,8 @@ def sure_runs(script: str, *, own: Mapping[str, str] | None = None) -> int:
 
 
 def _choices_of(script: str, own: Mapping[str, str]) -> list[Choice]:
-    return [choice for words in _commands_of(script) if (choice := _choose(words, own)) is not None]
+    commands = [part.command for each in (script, *_captured(script)) for part in _parts_of(each)]
+    return [choice for words in commands if (choice := _choose(words, own)) is not None]
 
 
 def _choose(argv: tuple[str, ...], own: Mapping[str, str]) -> Choice | None:
@@ -260,6 +277,8 @@ def _after_python(argv: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _after_starter(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+    if name == "command" and argv[1:2] and re.fullmatch("-p?[vV]", argv[1]):
+        return ()  # that only asks where it is
     with_value = _WITH_VALUE.get(name, frozenset())
     words = _after_options(argv[1:], with_value)
     subcommands = _STARTERS[name]
@@ -292,15 +311,21 @@ def _after_options(words: tuple[str, ...], with_value: frozenset[str]) -> tuple[
 
 
 _SPLIT = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|&>|\d*>&?\d?|\|\||&&|[;|&\n()]|[^\s'"\\;|&()>]+|\s+""")
+_JOINS = re.compile(r"2>&1|&>|\|&|(?<!\d)>&(?!\d)")
+_CAPTURE = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
+_HERE = re.compile(r"<<-?[ \t]*(['\"]?)(\w+)\1")
+_PIPED_LOOP = re.compile(r"\|\s*(?:while|until|for)\b")
+_MOST_PARTS = 300
 _COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t;]))#[^'\"\n]*$")
-_KEYWORDS = ("!", "if", "then", "else", "elif", "do", "while", "until", "{")
+_KEYWORDS = ("(", "!", "if", "then", "else", "elif", "do", "while", "until", "{")
 _OPENS = ("if", "while", "until", "for", "case", "{", "function")
 _CLOSES = ("fi", "done", "esac", "}")
 # Before "&&" these are no question whether to go on.
 _PREPARES = (("cd",), ("set",), ("export",), ("mkdir",), (".",), ("source",))
 # Arguments with which tools test and judge nothing.
 _TELLS_ONLY = frozenset(
-    ("--version", "-V", "--help", "-h", "--collect-only", "--co", "--fixtures", "--markers", "--setup-plan", "--list",
+    ("--version", "-V", "-VV", "--help", "-h", "--collect-only", "--co", "--fixtures", "--fixtures-per-test",
+     "--cache-show", "--markers", "--setup-plan", "--list",
      "list", "archive", "show-config", "--listTests", "--no-run", "--show-files", "--show-settings",
      "--showConfig", "--print-config")
 )  # fmt: skip
@@ -312,22 +337,50 @@ class _Part(NamedTuple):
     words: tuple[str, ...]
     command: tuple[str, ...]
     end: str
+    redirections: tuple[str, ...] = ()
 
 
 _TARGET = "\0"  # in front of the name of a file that output goes to
 
 
-def _commands_of(script: str) -> list[tuple[str, ...]]:
-    """The simple commands of a shell's script, roughly: enough to see which tools it runs."""
-    return [part.command for part in _parts_of(script) if part.command]
+def _captured(script: str) -> list[str]:
+    """What a shell's script runs to take its output."""
+    found = []
+    script = _without_here_documents(script[:_LONGEST_SCRIPT])
+    for _ in range(_DEEPEST):
+        inside = _CAPTURE.findall(script)
+        found += [first or second for first, second in inside]
+        if not inside:
+            break
+        script = _CAPTURE.sub("_", script)
+    return found
 
 
-def _is_told(parts: Sequence[_Part], at: int) -> bool:
-    """Whether the script fails where the command ``at`` does."""
-    if parts[at].words[0] in ("!", "if", "while", "until") or (at and parts[at - 1].words[-1].endswith("$")):
+def _without_here_documents(script: str) -> str:
+    if "<<" not in script:
+        return script
+    kept = []
+    word = None
+    for line in script.split("\n"):
+        if word is not None:
+            word = None if line.strip() == word else word
+            continue
+        kept.append(line)
+        here = _HERE.search(line)
+        word = here[2] if here is not None else None
+    return "\n".join(kept)
+
+
+def _is_told(parts: Sequence[_Part], at: int, *, ends_all: bool) -> bool:
+    """Whether the script fails where the command ``at`` does; ``ends_all`` says that ``exit`` ends all of it."""
+    if parts[at].words[:2] == ("if", "!"):
+        branch = itertools.takewhile(lambda part: part.words[0] not in ("fi", "else", "elif"), parts[at + 1 :])
+        return ends_all and any(map(_fails, branch))
+    if parts[at].words[0] in ("!", "if", "while", "until"):
         return False
     flags = [word for part in parts[:at] if part.command[:1] == ("set",) for word in part.command[1:]]
-    stops = any(re.fullmatch("-[a-z]*e[a-z]*|errexit", flag) for flag in flags)
+    asked = [flag for flag in flags if re.fullmatch("[-+][a-z]*e[a-z]*|errexit", flag)]
+    stops = ends_all and bool(asked) and not asked[-1].startswith("+")
     is_last_of_list = True
     while True:
         end, rest = parts[at].end, parts[at + 1 :]
@@ -336,19 +389,34 @@ def _is_told(parts: Sequence[_Part], at: int) -> bool:
         if end == ";":
             return stops and is_last_of_list
         if end == "||" and rest:
-            follows = rest[0].command
-            return follows == ("false",) or (follows[:1] in (("exit",), ("return",)) and follows[1:] != ("0",))
+            group = (
+                itertools.takewhile(lambda part: part.words[0] != "}", rest) if rest[0].words[0] == "{" else rest[:1]
+            )
+            return ends_all and any(map(_fails, group))
         if not rest or end not in ("&&", "|") or (end == "|" and "pipefail" not in flags):
             return False
         is_last_of_list = is_last_of_list and end == "|"
         at += 1
 
 
+def _fails(part: _Part) -> bool:
+    """Whether this ends a script with a failure."""
+    is_end = part.command[:1] in (("exit",), ("return",)) and part.command[1:] != ("0",)
+    return part.command == ("false",) or is_end
+
+
 def _parts_of(script: str) -> list[_Part]:
+    """The simple commands of a shell's script, roughly: enough to see which tools it runs."""
+    script = _without_here_documents(script[:_LONGEST_SCRIPT])
+    for _ in range(_DEEPEST):
+        script, count = _CAPTURE.subn("_", script)
+        if not count:
+            break
     commands: list[list[str]] = [[]]
     ends: list[str] = []
+    redirections: list[list[str]] = [[]]
     word = ""
-    for token in _SPLIT.findall(_COMMENT.sub("", script[:_LONGEST_SCRIPT])):
+    for token in _SPLIT.findall(_COMMENT.sub("", script)):
         if token.isspace() and "\n" not in token:
             if word != _TARGET:
                 commands[-1].append(word)
@@ -356,27 +424,35 @@ def _parts_of(script: str) -> list[_Part]:
         elif token in ("||", "&&", ";", "|", "&", "(", ")") or "\n" in token:
             commands[-1].append(word)
             word = ""
-            commands.append([])
+            commands.append(["("] if token == "(" else [])
             ends.append(";" if "\n" in token else token)
+            redirections.append([])
         elif token[0] in "'\"":
             word += token[1:-1]
         elif token[0] == "\\":
             word += token[1:]
         elif ">" in token:
+            redirections[-1].append(token)
             commands[-1].append(word)
             word = "" if re.search(r"&\d", token) else _TARGET
         else:
             word += token
     commands[-1].append(word)
     found: list[_Part] = []
-    for command, end in zip(commands, [*ends, ""], strict=True):
+    is_in_brackets = False
+    for command, end, sent in zip(commands, [*ends, ""], redirections, strict=True):
         words = tuple(word for word in command if word and not word.startswith(_TARGET))
+        if words == ("(",):
+            is_in_brackets = True
+            continue
+        if words and is_in_brackets:
+            words, is_in_brackets = ("(", *words), False
         if not words:
             if found and found[-1].end == ")":  # what comes after the bracket comes after what is in it
-                found[-1] = found[-1]._replace(end=end)
+                found[-1] = found[-1]._replace(end=end, redirections=(*found[-1].redirections, *sent))
             continue
         first = 0
         while first < len(words) and (_ASSIGNMENT.match(words[first]) or words[first] in _KEYWORDS):
             first += 1
-        found.append(_Part(words, words[first:], end))
+        found.append(_Part(words, words[first:], end, tuple(sent)))
     return found

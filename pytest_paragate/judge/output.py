@@ -30,8 +30,8 @@ LARGEST_DOCUMENT = 5 << 20  # bytes of JSON that are read as one document
 _MOST_BRACKETS = 120_000
 _MOST_COMMAS = 300_000
 _MOST_STARTS = 5  # lines that look as if a document began
-# How another document begins below the first, where a log may have "[INFO] done".
-_FURTHER = r"""[\[{](?=\s*(?:["\[\]{}]|\Z))"""
+# How a document begins, where a log may have "[INFO] done" or "[1/2] ruff".
+_BEGIN = r"""[\[{](?=\s*(?:["\[\]{}]|\Z))"""
 _REPORT_SLACK_S = 0.1  # the clock of file systems is coarse
 _TICK_NS = 20_000_000  # and no coarser than that, where it counts in nanoseconds
 
@@ -130,7 +130,7 @@ class Stream:
             return []
         text = data.decode("utf-8", "replace").lstrip("\ufeff")
         # Of what comes after the first start only what is not indented can be the document, and not a part of it.
-        starts = re.compile(r"^[ \t]*[\[{]", re.MULTILINE), re.compile(r"^[\[{]", re.MULTILINE)
+        starts = re.compile(rf"^[ \t]*{_BEGIN}", re.MULTILINE), re.compile(rf"^{_BEGIN}", re.MULTILINE)
         decode = json.JSONDecoder().raw_decode
         at = 0
         found: list[Any] = []
@@ -147,7 +147,7 @@ class Stream:
                 self.is_broken = False
                 found.append(document)
                 break
-        further = re.compile(rf"\s*{_FURTHER}"), re.compile(rf"^[ \t]*{_FURTHER}", re.MULTILINE)
+        further = re.compile(rf"\s*{_BEGIN}"), re.compile(rf"^[ \t]*{_BEGIN}", re.MULTILINE)
         while found and (start := further[0].match(text, at) or further[1].search(text, at)) is not None:
             try:
                 document, at = decode(text, start.end() - 1)
@@ -261,10 +261,12 @@ def _mark(path: str) -> tuple[int, ...]:
 
 
 def _modified_at(path: str) -> float:
+    """When a file was written at the latest: archives keep whole seconds."""
     try:
-        return os.stat(path).st_mtime
+        status = os.stat(path)
     except OSError:
         return 0.0
+    return status.st_mtime + (0 if status.st_mtime_ns % 1_000_000_000 else 1)
 
 
 class _Budget:

@@ -14,6 +14,12 @@ from pytest_paragate.judge.output import Marks, Output, Stream, marks_of
 
 Read = Callable[[Output], "Facts | None"]
 
+# What tools say when they break, and hardly ever when they do not.
+_TROUBLE = re.compile(
+    r"error|usage:|fail|exception|traceback|panic|does not exist|no such|not found|cannot|can't|could not|couldn't|"
+    r"went wrong|invalid|unknown|unrecognized|unexpected|unable",
+    re.IGNORECASE,
+)
 _NOT_FOUND = re.compile(r"(?:command not found|not found|No such file or directory|is not recognized as an)\s*$")
 
 
@@ -155,10 +161,14 @@ def _doubt(facts: Facts, output: Output, script: str, *, runs: int) -> None:
 
 
 def _complaint(output: Output, script: str) -> str | None:
-    """Where a tool that broke may have said so; None where it can have said nothing."""
+    """What a tool that broke may have said; None where it has said nothing. Where the streams are joined, what other
+    programs print is there, too.
+    """
+    is_joined = output.err is output.stdout
     for line in output.err.lines():
-        if line.strip() and not line.startswith("go: downloading "):
-            return f"stderr says {line.strip()[:200]!r}"
+        said = line.strip()
+        if said and not said.startswith("go: downloading ") and (not is_joined or _TROUBLE.search(said)):
+            return f"{'the output' if is_joined else 'stderr'} says {said[:200]!r}"
     return "stderr is sent away" if names.sends_errors_away(script) else None
 
 

@@ -7,7 +7,16 @@ import shlex
 import pytest
 
 from pytest_paragate.judge import run
-from pytest_paragate.judge.names import choose, hides_status, known_programs, names, sends_away, split_parse, sure_runs
+from pytest_paragate.judge.names import (
+    choose,
+    hides_status,
+    joins_streams,
+    known_programs,
+    names,
+    sends_away,
+    split_parse,
+    sure_runs,
+)
 from pytest_paragate.judge.programs import FIRST_WORDS, may_know
 
 KNOWN = {
@@ -126,3 +135,54 @@ def test_own_judges_come_first() -> None:
 @pytest.mark.parametrize("name", [name for name in names() if name != "none"])
 def test_every_name_has_a_judge(name: str) -> None:
     assert callable(run.load(split_parse(name)[0]))
+
+
+SCRIPTS = {
+    # Whether the tool may fail and the script's exit status still be 0.
+    "flake8 src": False,
+    "flake8 src | tee log": True,
+    "flake8 src && echo fine": False,
+    "set -e\nflake8 src\necho fine": False,
+    "set -e\nset +e\nflake8 src\necho fine": True,
+    "for d in src; do (cd $d && flake8 . || exit 1); done; echo ok": True,
+    "for d in src; do flake8 $d || exit 1; done; echo ok": False,
+    "ls -d src | while read d; do flake8 $d || exit 1; done; echo done": True,
+    "lint() {\n  flake8 src || return 1\n}\nlint || echo going on": True,
+    "flake8 src || { echo bad >&2; exit 1; }": False,
+    "if ! flake8 src; then echo bad >&2; exit 1; fi\necho fine": False,
+    "if flake8 src; then echo fine; fi": True,
+    "flake8 $(ls -d src)": False,
+    "out=$(flake8 src); echo ran": True,
+    "command -v flake8 >/dev/null || pip install flake8\nflake8 src": False,
+    "(cd src && flake8 .) && echo fine": False,
+}
+RUNS = {
+    "command -v pytest >/dev/null || pip install pytest\npytest t": 1,
+    "cat > run.sh <<EOF\npytest a\nEOF\npytest b; echo done": 1,
+    "pytest -VV; pytest t; echo done": 1,
+    "pytest a; pytest b": 2,
+    "(pytest a); pytest b": 2,
+    "pytest a || pytest b": 1,
+    "t() {\n  pytest a\n}\nt": 0,
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_hides_a_status_where_it_goes_on_without_it(script: str) -> None:
+    assert hides_status(script) == SCRIPTS[script]
+
+
+@pytest.mark.parametrize("script", RUNS)
+def test_runs_that_are_certain_are_counted(script: str) -> None:
+    assert sure_runs(script) == RUNS[script]
+
+
+def test_only_what_a_tool_sends_away_or_joins_matters() -> None:
+    assert not sends_away("command -v flake8 > /dev/null && flake8 .")
+    assert sends_away("(flake8 .) > log")
+    assert sends_away("exec > log; flake8 .")
+    assert not joins_streams("echo careful >&2; flake8 .")
+
+
+def test_a_long_script_takes_no_time_and_counts_as_one_that_hides() -> None:
+    assert hides_status("tap &&" * 3000 + "tap")

@@ -262,7 +262,7 @@ def test_a_tool_that_says_what_is_wrong_where_its_results_go_is_no_pass() -> Non
     found = judged(command="flake8 --config missing.cfg . 2>&1 | tee log", shell=True, stdout=NO_CONFIG)
     assert (found.outcome, found.summary) == (
         "unreadable",
-        "the script hides the exit status of flake8, and stderr says 'The specified config file does not exist: "
+        "the script hides the exit status of flake8, and the output says 'The specified config file does not exist: "
         "missing.cfg': let nothing but && come after flake8",
     )
 
@@ -471,3 +471,24 @@ def test_the_documented_judge_works_as_documented(pytester: pytest.Pytester, mon
     result = pytester.runpytest_subprocess("--paragate", "-p", "no:cacheprovider")
     assert result.ret == 0, result.outlines
     result.stdout.fnmatch_lines(["PASSED *conftest.py::prose *1 issue", "*1 minor issue*", "gate passed with 1 minor*"])
+
+
+def test_a_log_line_in_brackets_is_no_json() -> None:
+    found = judged(command='echo "[1/2] ruff" && ruff check .', shell=True, stdout="[1/2] ruff\nAll checks passed!\n")
+    assert (found.outcome, found.summary) == ("passed", "0 issues")
+
+
+def test_errors_of_other_programs_are_no_broken_runs_of_pytest() -> None:
+    said = "ERROR: pip's dependency resolver does not take into account all the packages that are installed.\n"
+    summary = "1 passed in 0.01s\n"
+    found = judged(command="./pip.sh; pytest t | tee log", shell=True, stdout=summary, stderr=said)
+    assert (found.outcome, found.summary) == ("passed", "1/1 test passed")
+    usage = "ERROR: file or directory not found: gone\n"
+    assert (
+        judged(command="pytest gone; pytest t | tee log", shell=True, stdout=summary, stderr=usage).outcome == "unmet"
+    )
+
+
+def test_a_critical_error_of_flake8_is_no_pass() -> None:
+    text = "There was a critical error during execution of Flake8: no such config\n"
+    assert judged(command="flake8 --config x . || true", shell=True, stdout=text).outcome == "unreadable"

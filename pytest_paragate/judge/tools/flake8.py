@@ -24,6 +24,8 @@ def judge(output: Output) -> Facts | None:
             )  # fmt: skip
         elif output.has("--count") and line.isdecimal():
             said = whole(line)
+        elif line.startswith("There was a critical error during execution of Flake8"):
+            return facts.unreadable("flake8 ended with a critical error", needs_output=True)
     if not facts.issues and output.returncode != 0:
         return facts.unreadable("flake8 printed no findings")
     facts.answers = int(bool(facts.issues) or said is not None)

@@ -17,7 +17,10 @@ _TIME = re.compile(r"\d+(?:\.\d+)?s(?: \(\d+:\d\d:\d\d\))?")
 _PART = re.compile(r"(\d+) ([a-z]+(?: [a-z]+)?)")
 _WORDS = {"passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed", "deselected"}
 _RAN = ("passed", "failed", "error", "errors", "xfailed", "xpassed")
-_BROKEN = re.compile(r"(?:ERROR: |ImportError while loading conftest |INTERNALERROR> Traceback )(.*)")
+_BROKEN = re.compile(
+    r"(?:ERROR: (?:file or directory not found: |not found: |usage: |.*: error: )|ImportError while loading conftest |"
+    r"INTERNALERROR> Traceback )(.*)"
+)
 _LETTERS = re.compile(r"([.FEsxX]+) *(?:\[ *\d+%\])?")
 _FINDING = re.compile(r"(FAILED|ERROR) (\S.*?)(?: - (.*))?$")
 # Of the summary its time, since " in " alone is in every other line of a log.
