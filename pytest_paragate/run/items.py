@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 _SIGNALS = tuple(map(int, signal.valid_signals()))
 
-# Processes that the standard library keeps for this one as long as it lives.
-_SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 # How long killing what a check left behind may take, seconds.
 _KILL_WITHIN_S = 5.0
 
@@ -120,7 +118,8 @@ class ItemRunner:
         # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
         session.gethookproxy = functools.cache(session.gethookproxy)  # type: ignore[method-assign, assignment]
         stack.show_on_signal(crash_path)
-        self._live = _live_streams(worker) if worker.setup["streams"] else None
+        if worker.setup["streams"]:
+            worker.pass_on_output = _live_streams(worker).pass_on
         self._is_relaying = False
         self._config.pluginmanager.register(self, "paragate-relay")
         self._is_relaying = True
@@ -230,7 +229,7 @@ class ItemRunner:
             done.internal_error = traceback.format_exc()
         finally:
             if _pid() != self._worker.pid:
-                self._leave_copy()
+                self._leave_copy(done)
             self._worker.end_item()
             del item.stash[CONTEXT]
         done.duration_s = monotonic() - done.started_at
@@ -242,8 +241,7 @@ class ItemRunner:
             done.leaked = _end_leaked(before.children, is_allowed=context.leaks == "allow")
             self._worker.allow(leak["pid"] for leak in done.leaked if not leak["killed"])
             done.changed = before.changes()
-        if self._live is not None:
-            self._live.pass_on()
+        self._worker.pass_on_output()
         done.stopped, done.commands, done.facts = self._worker.was_stopped, context.commands, context.facts
         phases = self._phases(item) if done.is_plain and _keywords(item) == words else None
         if phases is not None:
@@ -258,11 +256,14 @@ class ItemRunner:
             self._pass_on_stop()
         return not (done.stopped or done.ended_session or wants_stop)
 
-    def _leave_copy(self) -> NoReturn:
+    def _leave_copy(self, done: ItemDone) -> NoReturn:
         """A test has forked and its child came back here, where the parent goes on and may be waiting for it."""
-        failed = [report for report in self._reports if report.failed]
-        _write(2, "".join(f"{report.longreprtext}\n" for report in failed).encode("utf-8", "replace"))
-        os._exit(1 if failed else 0)
+        failed = [report.longreprtext for report in self._reports if report.failed]
+        failed += filter(None, [done.internal_error])
+        _write(2, "".join(f"{text}\n" for text in failed).encode("utf-8", "replace"))
+        if done.ended_session is not None:
+            os._exit(done.ended_session[2] or 2)
+        os._exit(1 if failed or self._worker.was_stopped else 0)
 
     def _neighbour(self, item: pytest.Item, index: int) -> pytest.Item:
         """What to name as the next item where that is not known yet: one with the same parents."""
@@ -271,9 +272,15 @@ class ItemRunner:
             if 0 <= place < len(items) and items[place].parent is item.parent and items[place] is not item:
                 return items[place]
         try:
-            return copy.copy(item)  # the only one; hooks ask it for its module
+            twin = copy.copy(item)  # the only one; hooks ask it for its module
         except Exception:  # of a class that cannot be copied
             return _StandIn.beside(item)
+        # Who keeps it must not keep what the item's fixtures were.
+        for name, nothing in (("funcargs", {}), ("_request", None), ("_report_sections", [])):
+            if name in vars(twin):
+                vars(twin)[name] = nothing
+        twin.stash = pytest.Stash()
+        return twin
 
     def _phases(self, item: pytest.Item) -> list[float] | None:
         """The times of the three phases of an item, if that is all that its reports say."""
@@ -322,6 +329,7 @@ class ItemRunner:
         with _recorded(previous):
             call = pytest.CallInfo.from_call(lambda: state.teardown_exact(item), when="teardown")
         self._worker.news("torn")
+        self._worker.pass_on_output()
         if call.excinfo is None:
             return
         self._worker.news("late", packed(self._serialised(_late_report(previous, call))))
@@ -441,7 +449,7 @@ def _end_leaked(before: frozenset[int], *, is_allowed: bool) -> list[dict[str, A
     while monotonic() < give_up_at:
         new = [pid for pid in linux.children(os.getpid()) if pid not in before]
         running = [pid for child in new for pid in (child, *linux.descendants(child)) if linux.is_running(pid)]
-        spared.update(pid for pid in running if any(word in linux.describe(pid) for word in _SERVANTS))
+        spared.update(pid for pid in running if linux.is_servant(pid))
         running = [pid for pid in running if pid not in spared]
         if not running:
             break

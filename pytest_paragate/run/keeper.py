@@ -29,6 +29,8 @@ else:
 
 # In the worker's environment: the descriptor on which it names processes that may live on, one pid to a line.
 _ALLOW_VARIABLE = "PARAGATE_KEEPER_FD"
+# How long a process that serves ``multiprocessing`` may take to clear up, seconds.
+_SERVANT_ENDS_S = 1.0
 # How long the clean-up goes on killing processes that keep forking, seconds.
 _KILL_EVERYTHING_S = 1.5
 
@@ -75,7 +77,8 @@ def keep(controller: int, command: list[str]) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if not worker:
         os._exit(1)
-    _signal_group(worker, signal.SIGKILL)  # without effect on one that has ended
+    if os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        _signal_group(worker, signal.SIGKILL)
     _, status = os.waitpid(worker, 0)
     _kill_orphans(_named(allowed_fd))
     _end_like(status)
@@ -127,9 +130,15 @@ def _kill_orphans(spared: set[int]) -> None:
         orphans = [pid for pid in linux.children(os.getpid()) if pid not in spared]
         if not orphans:
             return
-        for pid in orphans:
+        others = [pid for pid in orphans if not linux.is_servant(pid)]
+        if not others:
+            # They remove what the worker has left, such as shared memory, and end.
+            for pid in orphans:
+                linux.Tree.wait_one(pid, time.monotonic() + _SERVANT_ENDS_S)
+            others = orphans
+        for pid in others:
             _signal_group(pid, signal.SIGKILL)
-        for pid in orphans:
+        for pid in others:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
 

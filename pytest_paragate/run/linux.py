@@ -142,6 +142,15 @@ def is_stopped(pid: int) -> bool:
     return stat is not None and stat[0] == "T"
 
 
+# Processes that the standard library keeps for another one as long as it lives.
+_SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+
+def is_servant(pid: int) -> bool:
+    """Whether ``pid`` serves ``multiprocessing`` in another process, and ends by itself when that has ended."""
+    return any(word in describe(pid) for word in _SERVANTS)
+
+
 def describe(pid: int, *, limit: int = 120) -> str:
     """The command line of ``pid`` on one printable line of at most ``limit`` characters; ``"?"`` when it has gone."""
     try:

@@ -752,7 +752,7 @@ class Loop:
         if not event.was_fit and has_others:
             # Nothing of it has begun, and others will do it; still the run is not what was asked for.
             problem = f"the slot {seat.slot} was lost: {event.why}"
-        elif was_tearing_down and has_others and seat.order is None and event.why is None:
+        elif was_tearing_down and seat.order is None and event.why is None:
             # What comes next has not begun, and the verdict of the item whose fixtures these were is known.
             problem = self._death_in_teardown(event)
         if problem is None:

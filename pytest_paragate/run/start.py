@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,8 +56,6 @@ def serve_forked(session: pytest.Session, worker: str, read_fd: int, write_fd: i
         os.write(2, traceback.format_exc().encode())
     finally:
         with contextlib.suppress(Exception):
-            _wait_for_threads()
-        with contextlib.suppress(Exception):
             inherit.save_coverage()
         # Never up the stack that was forked: it is the main process's.
         with contextlib.suppress(BaseException):
@@ -65,14 +64,21 @@ def serve_forked(session: pytest.Session, worker: str, read_fd: int, write_fd: i
     raise AssertionError
 
 
+def _threads_at_work() -> list[threading.Thread]:
+    """Those that an interpreter waits for before it ends."""
+    return [each for each in threading.enumerate() if not each.daemon and each is not threading.current_thread()]
+
+
 def _wait_for_threads() -> None:
     """Let threads of tests end, as an interpreter does before it ends."""
-    if all(each.daemon or each is threading.current_thread() for each in threading.enumerate()):
+    threads = _threads_at_work()
+    if not threads:
         return
-    # This also tells pools of threads that nothing will come any more, and may be called from any thread.
-    waiting = threading.Thread(target=threading._shutdown, daemon=True)  # type: ignore[attr-defined]
-    waiting.start()
-    waiting.join(_THREADS_END_WITHIN_S)
+    for tell in threading._threading_atexits:  # type: ignore[attr-defined]  # pools that nothing will come any more
+        threading.Thread(target=tell, daemon=True).start()
+    give_up_at = time.monotonic() + _THREADS_END_WITHIN_S
+    for thread in threads:
+        thread.join(max(give_up_at - time.monotonic(), 0))
 
 
 def forked(channel: Any) -> None:
@@ -144,6 +150,10 @@ def booted(channel: Any) -> None:
     worker.serve(boot=lambda worker: failures.append(_boot(worker)))
     worker.tell()
     if worker.has_said_goodbye:
+        if _threads_at_work():  # the interpreter would wait for them without an end
+            with contextlib.suppress(BaseException):
+                atexit._run_exitfuncs()
+            os._exit(0)
         return
     if why := next(iter(failures), None):
         worker.send({"say": "bye", "output": {}, "why": why})
@@ -245,6 +255,9 @@ def _search_at_end(config: pytest.Config) -> str | None:
 
 def _say_goodbye(worker: Worker, config: pytest.Config, problem: str | None) -> None:
     output = packed(getattr(config, "workeroutput", {}))
+    with contextlib.suppress(Exception):
+        _wait_for_threads()
+    worker.pass_on_output()
     worker.tell()
     worker.has_said_goodbye = True
     worker.send({"say": "bye", "output": output, "problem": problem})

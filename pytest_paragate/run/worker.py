@@ -67,7 +67,9 @@ class Worker:
         self.has_said_goodbye = False
         self.has_run_items = self._is_item_running = False
         self.is_command_running = False
+        self.pass_on_output: Callable[[], None] = lambda: None  # what has been printed under -s and not been told
         self._lock = threading.RLock()
+        self._commands: Commands | None = None
         self._basetemp: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._told_to_stop: dict[int, bool] = {}  # index -> whether to kill at once
         self._pending: Message = {}
@@ -213,12 +215,15 @@ class Worker:
         with self._lock:
             self.current = None
 
-    @functools.cached_property
+    @property
     def commands(self) -> Commands:
-        """Runs commands; imported with the first."""
-        from pytest_paragate.run.commands import Commands
+        """Runs commands; imported with the first, which may come from any thread."""
+        with self._lock:
+            if self._commands is None:
+                from pytest_paragate.run.commands import Commands
 
-        return Commands(self)
+                self._commands = Commands(self)
+            return self._commands
 
     def basetemp(self) -> str:
         """The worker's base folder for temporary files, which need not exist yet: the controller says where it is."""
@@ -233,7 +238,8 @@ class Worker:
 
     def stream(self, name: str, data: bytes) -> None:
         """Pass on live output of what runs, or of what ran last."""
-        self.send({"say": "output", "index": self._latest, "stream": name, "data": data})
+        if not self.has_said_goodbye:
+            self.send({"say": "output", "index": self._latest, "stream": name, "data": data})
 
     def _run_commands(self, message: Message) -> None:
         """A run of short ones."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from pytest_paragate.model import Check
 
+# How long a process that serves ``multiprocessing`` may take to clear up, seconds.
+_SERVANT_ENDS_S = 1.0
 # How long the clean-up goes on killing processes that keep forking, seconds.
 _KILL_EVERYTHING_S = 1.5
 # How often a server that should end is looked at, seconds.
@@ -259,9 +261,15 @@ class _Server:
             orphans = [pid for pid in linux.children(os.getpid()) if pid not in spared]
             if not orphans:
                 return
-            for pid in orphans:
+            others = [pid for pid in orphans if not linux.is_servant(pid)]
+            if not others:
+                # They remove what the worker has left, such as shared memory, and end.
+                for pid in orphans:
+                    linux.Tree.wait_one(pid, time.monotonic() + _SERVANT_ENDS_S)
+                others = orphans
+            for pid in others:
                 _signal_group(pid, signal.SIGKILL)
-            for pid in orphans:
+            for pid in others:
                 _wait(pid)
 
     def _kill_everything(self) -> None:

@@ -461,6 +461,7 @@ def test_it():
 """
 COMES_BACK = """
 import os
+import pytest
 
 def test_before(): pass
 def test_raises():
@@ -472,6 +473,11 @@ def test_returns():
     pid = os.fork()
     if pid:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+def test_ends_the_session():
+    pid = os.fork()
+    if not pid:
+        pytest.exit("child", 3)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
 def test_after(): pass
 """
 
@@ -488,7 +494,7 @@ def test_threads_of_tests_come_to_their_end(project: Project, workers: str) -> N
 def test_a_forked_child_that_comes_back_from_its_test_ends_there(project: Project, workers: str) -> None:
     run = project.write({"test_it.py": COMES_BACK}).run(workers)
     assert run.status == 0, run.text
-    assert "4 passed" in run.lines[-1]
+    assert "5 passed" in run.lines[-1]
 
 
 PATCHES = """
@@ -900,10 +906,72 @@ import pytest_paragate as gate
 
 @gate.check
 def threads(paragate_run):
-    commands = [["sh", "-c", f"sleep 0.0{number}; echo {number}"] for number in range(6)]
-    with ThreadPoolExecutor(6) as pool:
-        assert [done.stdout for done in pool.map(paragate_run, commands)] == [f"{number}\\n" for number in range(6)]
+    commands = [["sh", "-c", f"sleep 0.0{number % 3}; echo {number}"] for number in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        assert [done.stdout for done in pool.map(paragate_run, commands)] == [f"{number}\\n" for number in range(20)]
 """
+
+
+SHARES_MEMORY = """
+from multiprocessing import shared_memory
+
+def test_it():
+    global block  # which is never unlinked
+    block = shared_memory.SharedMemory(create=True, size=13)
+    open("name", "w").write(block.name)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="shared memory has no names here")
+def test_shared_memory_that_a_test_leaves_is_cleared_up(project: Project, workers: str) -> None:
+    assert project.write({"test_it.py": SHARES_MEMORY}).run(workers).status == 0
+    assert not Path("/dev/shm", (project.folder / "name").read_text()).exists()
+
+
+def test_output_of_what_ends_after_its_test_is_shown_live(project: Project, workers: str) -> None:
+    late = LATE_TEARDOWN.format(scope="session", statement="print('words at the end')")
+    thread = (
+        "import threading\nlater = threading.Timer(0.3, print, ['words of a thread'])\ndef test_two(): later.start()\n"
+    )
+    run = project.write({"test_a.py": late, "test_b.py": thread}).run(workers, "-s")
+    assert run.status == 0, run.text
+    assert any(line.endswith("| words at the end") for line in run.lines)
+    assert any(line.endswith("| words of a thread") for line in run.lines)
+
+
+def test_without_workers_left_a_death_in_a_late_teardown_cancels_the_rest(project: Project, workers: str) -> None:
+    late = LATE_TEARDOWN.format(scope="module", statement="os.abort()")
+    project.write({"test_a.py": late, "test_b.py": ALONE.replace("test_two", "test_innocent")})
+    run = project.run(workers, "--max-worker-restart=0")
+    assert run.status == 1
+    assert run.check("test_innocent")["outcome"] == "cancelled"
+    assert run.report["problems"][0].startswith("worker gw0 died before its fixtures had ended: SIGABRT")
+
+
+KEEPS_THE_NEXT = """
+def pytest_runtest_teardown(item, nextitem):
+    item.kept = nextitem
+"""
+WATCHED = """
+import pytest, weakref
+
+class Resource: pass
+made = []
+
+@pytest.fixture
+def resource():
+    value = Resource()
+    made.append(weakref.ref(value))
+    yield value
+
+def test_it(resource): pass
+"""
+GONE = "import gc, sys\ndef test_gone():\n    gc.collect()\n    assert sys.modules['test_a'].made[0]() is None\n"
+
+
+def test_who_keeps_the_next_item_keeps_no_fixtures(project: Project, workers: str) -> None:
+    run = project.write({"conftest.py": KEEPS_THE_NEXT, "test_a.py": WATCHED, "test_b.py": GONE}).run(workers)
+    assert run.status == 0, run.text
 
 
 def test_a_check_may_run_commands_from_threads(project: Project, workers: str) -> None:
