@@ -930,9 +930,7 @@ def test_shared_memory_that_a_test_leaves_is_cleared_up(project: Project, worker
 
 def test_output_of_what_ends_after_its_test_is_shown_live(project: Project, workers: str) -> None:
     late = LATE_TEARDOWN.format(scope="session", statement="print('words at the end')")
-    thread = (
-        "import threading\nlater = threading.Timer(0.3, print, ['words of a thread'])\ndef test_two(): later.start()\n"
-    )
+    thread = "import threading\ndef test_two(): threading.Timer(0.3, print, ['words of a thread']).start()\n"
     run = project.write({"test_a.py": late, "test_b.py": thread}).run(workers, "-s")
     assert run.status == 0, run.text
     assert any(line.endswith("| words at the end") for line in run.lines)
