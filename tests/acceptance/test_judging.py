@@ -352,6 +352,7 @@ def test_a_hundred_megabytes_of_output_are_judged(project: Project) -> None:
     assert (run.status, run.check("x")["summary"]) == (0, "3/3 tests passed")
 
 
+LOGS = ".pytest_cache/d/paragate/logs"
 FULL = """
 import pytest_paragate as gate
 LINE = "regex:(?P<file>.+):(?P<line>.+): (?P<message>.+)"
@@ -362,15 +363,15 @@ silent = gate.command("echo not judged; true", shell=True)
 def runs(paragate_run):
     paragate_run("echo 'a.py:1: broken'; true", shell=True, parse=LINE)
 """
-FILLS = "mount -t tmpfs -o size=300k tmpfs small && mkdir small/cache && cat /dev/zero > small/fill 2>/dev/null; exec"
+FILLS = f"mount -t tmpfs -o size=300k tmpfs {LOGS} && cat /dev/zero > {LOGS}/fill 2>/dev/null; exec"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a small file system is mounted in a namespace of its own")
 def test_output_that_the_disk_had_no_room_for_is_no_output_without_findings(project: Project) -> None:
-    (project.folder / "small").mkdir()
+    (project.folder / LOGS).mkdir(parents=True)
     project.write({"conftest.py": FULL})
     gate = [sys.executable, "-m", "pytest", "-p", "xdist", "--paragate", f"--paragate-json={project.json_path}"]
-    inside = ["sh", "-c", f'{FILLS} "$@"', "sh", *gate, "-o", "cache_dir=small/cache"]
+    inside = ["sh", "-c", f'{FILLS} "$@"', "sh", *gate]
     done = subprocess.run(
         ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), *inside],
         cwd=project.folder,
