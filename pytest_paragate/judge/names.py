@@ -195,10 +195,11 @@ def hides_status(script: str, *, own: Mapping[str, str] | None = None) -> bool:
     Where no tool is known, any of its programs may be one.
     """
     parts = _parts_of(script)
-    if not 0 < len(parts) <= _MOST_PARTS or _choices_of(" ".join(_captured(script)), own or {}):
+    is_long = len(script) > _LONGEST_SCRIPT or not 0 < len(parts) <= _MOST_PARTS
+    if is_long or _choices_of(" ".join(_captured(script)), own or {}):
         return True
     # What ends a group, a function or a loop behind a pipe need not end the script.
-    ends_all = not any(part.words[0] == "(" for part in parts) and _PIPED_LOOP.search(script) is None
+    ends_all = _PIPED_LOOP.search(script) is None and not any(map(_shields, parts))
     choices = [_choose(part.command, own or {}) for part in parts]
     tools = [
         at for at, choice in enumerate(choices) if choice is not None and not _TELLS_ONLY.intersection(choice.argv)
@@ -375,7 +376,7 @@ def _is_told(parts: Sequence[_Part], at: int, *, ends_all: bool) -> bool:
     """Whether the script fails where the command ``at`` does; ``ends_all`` says that ``exit`` ends all of it."""
     if parts[at].words[:2] == ("if", "!"):
         branch = itertools.takewhile(lambda part: part.words[0] not in ("fi", "else", "elif"), parts[at + 1 :])
-        return ends_all and any(map(_fails, branch))
+        return ends_all and _fails(tuple(branch))
     if parts[at].words[0] in ("!", "if", "while", "until"):
         return False
     flags = [word for part in parts[:at] if part.command[:1] == ("set",) for word in part.command[1:]]
@@ -389,20 +390,35 @@ def _is_told(parts: Sequence[_Part], at: int, *, ends_all: bool) -> bool:
         if end == ";":
             return stops and is_last_of_list
         if end == "||" and rest:
-            group = (
-                itertools.takewhile(lambda part: part.words[0] != "}", rest) if rest[0].words[0] == "{" else rest[:1]
-            )
-            return ends_all and any(map(_fails, group))
+            if rest[0].words in (("false",), ("exit",), ("exit", "$?")):
+                return ends_all
+            is_group = rest[0].words[0] == "{"
+            group = itertools.takewhile(lambda part: part.words[0] != "}", rest) if is_group else rest[:1]
+            return ends_all and _fails(tuple(group))
         if not rest or end not in ("&&", "|") or (end == "|" and "pipefail" not in flags):
             return False
         is_last_of_list = is_last_of_list and end == "|"
         at += 1
 
 
-def _fails(part: _Part) -> bool:
-    """Whether this ends a script with a failure."""
-    is_end = part.command[:1] in (("exit",), ("return",)) and part.command[1:] != ("0",)
-    return part.command == ("false",) or is_end
+def _shields(part: _Part) -> bool:
+    """Whether this shows that something in the script may end without the script, or that the end is changed."""
+    is_asked = part.words[0] in _CLOSES and part.end in ("||", "&&", "|", "&")
+    changes_end = part.command[:1] == ("trap",) and any("exit" in word for word in part.command[1:])
+    return is_asked or changes_end or part.words[0] in ("(", "function")
+
+
+def _fails(parts: Sequence[_Part]) -> bool:
+    """Whether these end a script with a failure, whatever comes of them."""
+    end = ";"
+    for part in parts:
+        leading = part.words[: len(part.words) - len(part.command) + 1]
+        if any(word in _OPENS and (word != "{" or part is not parts[0]) for word in leading):
+            return False  # what is within may not be reached
+        if end == ";" and part.command[:1] == ("exit",):
+            return re.fullmatch("0*[1-9][0-9]*", " ".join(part.command[1:])) is not None
+        end = part.end
+    return False
 
 
 def _parts_of(script: str) -> list[_Part]:

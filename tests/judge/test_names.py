@@ -155,6 +155,15 @@ SCRIPTS = {
     "out=$(flake8 src); echo ran": True,
     "command -v flake8 >/dev/null || pip install flake8\nflake8 src": False,
     "(cd src && flake8 .) && echo fine": False,
+    "flake8 src || exit $CODE; echo fine": True,
+    "flake8 src || exit $?; echo fine": False,
+    "flake8 src || { echo bad; exit; }; echo fine": True,
+    "flake8 src || { test -n x && exit 1; }; echo fine": True,
+    "if ! flake8 src; then if test -n x; then exit 1; fi; fi; echo fine": True,
+    "function lint { flake8 src || return 1; }; lint || true": True,
+    "set -e; { flake8 src; echo fine; } || true": True,
+    "trap 'exit 0' EXIT; flake8 src || exit 1": True,
+    "flake8 src || exit 1" + " " * 20_000 + "; echo fine": True,
 }
 RUNS = {
     "command -v pytest >/dev/null || pip install pytest\npytest t": 1,
