@@ -17,7 +17,6 @@ import os
 import select
 import signal
 import sys
-import time
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,10 +28,6 @@ else:
 
 # In the worker's environment: the descriptor on which it names processes that may live on, one pid to a line.
 _ALLOW_VARIABLE = "PARAGATE_KEEPER_FD"
-# How long a process that serves ``multiprocessing`` may take to clear up, seconds.
-_SERVANT_ENDS_S = 1.0
-# How long the clean-up goes on killing processes that keep forking, seconds.
-_KILL_EVERYTHING_S = 1.5
 
 
 class _ToldToEnd(BaseException):
@@ -78,9 +73,9 @@ def keep(controller: int, command: list[str]) -> NoReturn:
     if not worker:
         os._exit(1)
     if os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        _signal_group(worker, signal.SIGKILL)
+        linux.signal_group(worker, signal.SIGKILL)
     _, status = os.waitpid(worker, 0)
-    _kill_orphans(_named(allowed_fd))
+    linux.kill_children(_named(allowed_fd).__contains__)
     _end_like(status)
 
 
@@ -122,34 +117,6 @@ def _named(fd: int) -> set[int]:
         while more := os.read(fd, 65536):
             data += more
     return {int(line) for line in data.split() if line.isdigit()}
-
-
-def _kill_orphans(spared: set[int]) -> None:
-    give_up_at = time.monotonic() + _KILL_EVERYTHING_S
-    while time.monotonic() < give_up_at:
-        orphans = [pid for pid in linux.children(os.getpid()) if pid not in spared]
-        if not orphans:
-            return
-        others = [pid for pid in orphans if not linux.is_servant(pid)]
-        if not others:
-            # They remove what the worker has left, such as shared memory, and end.
-            for pid in orphans:
-                linux.Tree.wait_one(pid, time.monotonic() + _SERVANT_ENDS_S)
-            others = orphans
-        for pid in others:
-            _signal_group(pid, signal.SIGKILL)
-        for pid in others:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-
-
-def _signal_group(pid: int, signum: int) -> None:
-    """Signal ``pid``, and the process group it leads if it leads one."""
-    with contextlib.suppress(OSError):
-        if os.getpgid(pid) == pid:
-            os.killpg(pid, signum)
-        else:
-            os.kill(pid, signum)
 
 
 def _end_like(status: int) -> NoReturn:

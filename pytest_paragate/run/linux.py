@@ -143,12 +143,46 @@ def is_stopped(pid: int) -> bool:
 
 
 # Processes that the standard library keeps for another one as long as it lives.
+_SERVANTS_END_WITHIN_S = 1.0
+_KILL_WITHIN_S = 1.5
 _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
 def is_servant(pid: int) -> bool:
     """Whether ``pid`` serves ``multiprocessing`` in another process, and ends by itself when that has ended."""
     return any(word in describe(pid) for word in _SERVANTS)
+
+
+def signal_group(pid: int, signum: int) -> None:
+    """Signal ``pid``, and the process group it leads if it leads one."""
+    with contextlib.suppress(OSError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signum)
+        else:
+            os.kill(pid, signum)
+
+
+def kill_children(is_spared: Callable[[int], bool]) -> None:
+    """Kill all children of this process but those spared, and whatever they leave to it, for a second and a half.
+
+    Servants of ``multiprocessing`` may first remove what their process has left, such as shared memory, and end.
+    """
+    give_up_at = time.monotonic() + _KILL_WITHIN_S
+    servants_end_at = time.monotonic() + _SERVANTS_END_WITHIN_S
+    while time.monotonic() < give_up_at:
+        found = [pid for pid in children(os.getpid()) if not is_spared(pid)]
+        if not found:
+            return
+        victims = [pid for pid in found if not is_servant(pid)]
+        if not victims:
+            for pid in found:
+                Tree.wait_one(pid, servants_end_at)
+            victims = found
+        for pid in victims:
+            signal_group(pid, _SIGKILL)
+        for pid in victims:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def describe(pid: int, *, limit: int = 120) -> str:
@@ -251,7 +285,7 @@ class Tree:
         self.leader = 0
         self._is_leader_reaped = False
         self._before = set(descendants(os.getpid())) if _has_children() else set()
-        self._sessions = {_session(pid) for pid in (0, *self._before)} - {_GONE}
+        self._sessions = {session_of(pid) for pid in (0, *self._before)} - {_GONE}
 
     def reap_leader(self, options: int = 0) -> tuple[int, float, int] | None:
         """Take the leader's exit status: its return code as ``subprocess`` has it, CPU seconds, peak memory in KiB.
@@ -293,7 +327,7 @@ class Tree:
             if pid == self.leader and not self._is_leader_reaped:
                 found += self._running_from(pid)
                 continue
-            session = _session(pid)
+            session = session_of(pid)
             if pid in self._before or session in self._sessions:
                 continue
             if session == _GONE or _reap(pid):
@@ -355,7 +389,8 @@ class Tree:
         return True
 
 
-def _session(pid: int) -> int:
+def session_of(pid: int) -> int:
+    """The session that ``pid`` belongs to; one that no process has, where it has gone."""
     try:
         return os.getsid(pid)
     except OSError:

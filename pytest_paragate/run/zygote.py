@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
     from pytest_paragate.model import Check
 
-# How long a process that serves ``multiprocessing`` may take to clear up, seconds.
-_SERVANT_ENDS_S = 1.0
-# How long the clean-up goes on killing processes that keep forking, seconds.
-_KILL_EVERYTHING_S = 1.5
 # How often a server that should end is looked at, seconds.
 _LOOK_EVERY_S = 0.1
 _MESSAGE_BYTES = 65536
@@ -214,7 +210,7 @@ class _Server:
                 if message["shows_stack"]:
                     os.kill(pid, stack.SIGNUM)
                     time.sleep(stack.WRITING_S)
-                _signal_group(pid, signal.SIGKILL)
+                linux.signal_group(pid, signal.SIGKILL)
         elif "allow" in message:
             self._allowed.update(message["allow"])
         return True
@@ -255,41 +251,15 @@ class _Server:
 
     def _kill_orphans(self) -> None:
         """Kill what dead workers left: children that are neither workers nor allowed, and what those leave in turn."""
-        give_up_at = time.monotonic() + _KILL_EVERYTHING_S
-        while time.monotonic() < give_up_at:
-            spared = self._allowed | set(self._pids.values())
-            orphans = [pid for pid in linux.children(os.getpid()) if pid not in spared]
-            if not orphans:
-                return
-            others = [pid for pid in orphans if not linux.is_servant(pid)]
-            if not others:
-                # They remove what the worker has left, such as shared memory, and end.
-                for pid in orphans:
-                    linux.Tree.wait_one(pid, time.monotonic() + _SERVANT_ENDS_S)
-                others = orphans
-            for pid in others:
-                _signal_group(pid, signal.SIGKILL)
-            for pid in others:
-                _wait(pid)
+        linux.kill_children({*self._allowed, *self._pids.values()}.__contains__)
 
     def _kill_everything(self) -> None:
         for pid in self._pids.values():
-            _signal_group(pid, signal.SIGKILL)
+            linux.signal_group(pid, signal.SIGKILL)
         for pid in self._pids.values():
             _wait(pid)
         self._pids.clear()
         self._kill_orphans()
-
-
-def _signal_group(pid: int, signum: int) -> None:
-    """Signal ``pid``, and the process group it leads if it leads one."""
-    try:
-        if os.getpgid(pid) == pid:
-            os.killpg(pid, signum)
-        else:
-            os.kill(pid, signum)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _wait(pid: int) -> None:
