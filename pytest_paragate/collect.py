@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,9 @@ _SLACK_S = 5.0
 
 
 class Collected(Value):
-    """What was selected, with the items in the same order, what else was declared or collected, and groups."""
+    """What was selected, in the order of the items, what else was declared or collected, and groups."""
 
     selected: tuple[Check, ...]
-    items: tuple[pytest.Item, ...]
     unselected: tuple[Check, ...]
     groups: tuple[Group, ...] = ()
 
@@ -64,6 +63,8 @@ class Collecting:
         self._problems: list[DeclarationError] = []
         self._all: list[pytest.Item] = []
         self._before_lf: list[pytest.Item] = []
+        # Of tests without the mark, by their id; in the stash of each it would take twice the memory, to the end.
+        self._unmarked: dict[int, Check] = {}
         from_controller = getattr(config, "workerinput", {}).get("paragate_collecting", {})
         self.is_whole: bool = from_controller.get("is_whole", config.args_source is not pytest.Config.ArgsSource.ARGS)
         self.added: list[str] = list(from_controller.get("added", ()))
@@ -197,7 +198,7 @@ class Collecting:
                 is_marked=False,
                 together=self._together(item.nodeid, marks),
             )
-            item.stash[CHECK] = check
+            self._unmarked[id(item)] = check
             return
         file, line, _ = item.location
         place = Place(file=file.replace(os.sep, "/"), line=0 if line is None else line + 1)
@@ -297,14 +298,15 @@ class Collecting:
         """Bring back checks that a selected one needs and that nothing but --lf or --stepwise left out."""
         if not (self._is_lf or self._is_stepwise):
             return
-        dropped = [item for item in self._before_lf if item not in set(items)]
+        dropped = {*self._before_lf}.difference(items)
+        checks = {item: self.check_of(item) for item in (*self._before_lf, *items)}
         wanted = list(items)
         back: set[pytest.Item] = set()
         while wanted:
-            asking = check_of(wanted.pop())
+            asking = checks[wanted.pop()]
             for name in asking.needs:
                 # A group is needed by its decision, which takes all of its members.
-                answering = _answering(name, asking, self._before_lf)
+                answering = _answering(name, asking, {item: checks[item] for item in self._before_lf})
                 found = [item for item in answering if item in dropped and item not in back]
                 back.update(found)
                 wanted.extend(found)
@@ -317,38 +319,31 @@ class Collecting:
             if deselected:
                 deselected[:] = [item for item in deselected if item not in back]
 
+    def check_of(self, item: pytest.Item) -> Check:
+        """The check that a collected item is. Plugins may have renamed it since, or made it only now."""
+        check = item.stash.get(CHECK, None) or self._unmarked.get(id(item))
+        if check is None:
+            self.adopt_test(item)
+            return self.check_of(item)
+        return check if check.nodeid == item.nodeid else check.replaced(nodeid=item.nodeid)
+
     def result(self, items: Sequence[pytest.Item]) -> Collected:
         """What is selected by ``items``, after collection."""
-        selected = tuple(checks_of(items, self._config))
+        selected = tuple(map(self.check_of, items))
         chosen = {check.nodeid for check in selected}
-        others = [check_of(item) for item in self._all if item.nodeid not in chosen]
+        others = [self.check_of(item) for item in self._all if item.nodeid not in chosen]
+        self._unmarked.clear()  # the plan has them, and nobody else asks for them
         declared = [each.check for source in self.sources for each in source.checks if each.check.nodeid not in chosen]
         if declared:
             families = {(_file_of(check), check.family) for check in (*selected, *others)}
             declared = [check for check in declared if (_file_of(check), check.family) not in families]
         groups = tuple(group for source in self.sources for group in source.groups)
-        return Collected(selected=selected, items=tuple(items), unselected=(*others, *declared), groups=groups)
+        return Collected(selected=selected, unselected=(*others, *declared), groups=groups)
 
 
 def has_timeout_plugin(config: pytest.Config) -> bool:
     """Whether pytest-timeout is there, found by itself or named on the command line."""
     return any(map(config.pluginmanager.hasplugin, ("timeout", "pytest_timeout")))
-
-
-def check_of(item: pytest.Item) -> Check:
-    """The check that a collected item is. Plugins may have renamed the item since."""
-    check = item.stash[CHECK]
-    return check if check.nodeid == item.nodeid else check.replaced(nodeid=item.nodeid)
-
-
-def checks_of(items: Iterable[pytest.Item], config: pytest.Config) -> list[Check]:
-    """The checks that ``items`` are, in order. Items that a plugin added late are adopted as ordinary tests."""
-    checks = []
-    for item in items:
-        if CHECK not in item.stash:
-            config.stash[COLLECTING].adopt_test(item)
-        checks.append(check_of(item))
-    return checks
 
 
 def collected(session: pytest.Session) -> Collected:
@@ -374,15 +369,15 @@ def _mark_keys(item: pytest.Item) -> dict[str, Any]:
     return keys
 
 
-def _answering(name: str, asking: Check, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+def _file_of(check: Check) -> str:
+    return check.nodeid.partition("::")[0]
+
+
+def _answering(name: str, asking: Check, checks: Mapping[pytest.Item, Check]) -> list[pytest.Item]:
     """The items that ``name`` stands for, seen from the file of ``asking``: there first, then everywhere."""
     if name.startswith(GROUP_PREFIX):
         group = name.removeprefix(GROUP_PREFIX)
-        return [item for item in items if check_of(item).group == group]
-    found = [item for item in items if name in (item.nodeid, check_of(item).name, check_of(item).family)]
-    found = [item for item in found if check_of(item).place.file == asking.place.file] or found
-    return [item for item in found if name in (item.nodeid, check_of(item).name)] or found
-
-
-def _file_of(check: Check) -> str:
-    return check.nodeid.partition("::")[0]
+        return [item for item, check in checks.items() if check.group == group]
+    found = {item: check for item, check in checks.items() if name in (check.nodeid, check.name, check.family)}
+    found = {item: check for item, check in found.items() if check.place.file == asking.place.file} or found
+    return [item for item, check in found.items() if name in (check.nodeid, check.name)] or list(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import queue
 import signal
@@ -31,6 +32,11 @@ _IDLE_THREADS = ("rerunfailures", "paragate")
 
 # Of fewer tests it costs more to write down what they are called than to copy the memory that they are in.
 _MANY_TESTS = 200
+# With fewer, what counts is when the first one starts.
+_SOME_TESTS = 50
+# What is otherwise imported by the main process while the fork server prepares. Before the fork, that takes two
+# milliseconds longer, and less memory: what is made afterwards copies the pages that it finds room in.
+_WANTED_IN_A_RUN = ("gate", "report.delivery", "report.silent", "run.verdicts", "speedup", "summing", "tuning")
 
 # What cannot go on in a copy of its process: threads that Python does not know of, and devices that are in use.
 _UNFORKABLE: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
@@ -77,6 +83,10 @@ class GateSession:
             import execnet  # noqa: F401
 
             labels = _labels(session, found)
+            if len(found.selected) >= _SOME_TESTS:
+                for name in _WANTED_IN_A_RUN:
+                    importlib.import_module(f"pytest_paragate.{name}")
+                zygote.import_for(found.selected)
             # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
             forks = ForkLauncher(zygote.start_for(session, found.selected), inbox, basics, numbers)
         from pytest_paragate.gate import Gate

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_paragate.collect import Collected, checks_of, collected
+from pytest_paragate.collect import COLLECTING, Collected, collected
 from pytest_paragate.model import Check
 
 CONFTEST = """
@@ -85,18 +85,23 @@ def nodeids(pytester: pytest.Pytester, *arguments: str, on: bool = True) -> list
     return [line for line in result.outlines if "::" in line]
 
 
-def collect(pytester: pytest.Pytester, *arguments: str) -> Collected:
-    """What the run would be given, after a collection in this process."""
-    found: list[Collected] = []
+def session_of(pytester: pytest.Pytester, *arguments: str) -> pytest.Session:
+    """What has collected in this process."""
+    found: list[pytest.Session] = []
 
     class Keep:
         @pytest.hookimpl(trylast=True)
         def pytest_collection_finish(self, session: pytest.Session) -> None:
-            found.append(collected(session))
+            found.append(session)
 
     result = pytester.inline_run("--co", "-q", "--paragate", *arguments, plugins=[Keep()])
     assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
     return found[0]
+
+
+def collect(pytester: pytest.Pytester, *arguments: str) -> Collected:
+    """What the run would be given."""
+    return collected(session_of(pytester, *arguments))
 
 
 def names(checks: tuple[Check, ...]) -> list[str]:
@@ -330,9 +335,9 @@ def test_a_check_knows_what_was_declared(project: pytest.Pytester) -> None:
 
 
 def test_checks_follow_the_items_they_are_given(project: pytest.Pytester) -> None:
-    result = collect(project)
-    items = list(reversed(result.items))
-    assert [check.nodeid for check in checks_of(items, items[0].config)] == [item.nodeid for item in items]
+    session = session_of(project)
+    session.items.reverse()
+    assert names(collected(session).selected) == [item.nodeid for item in session.items]
 
 
 def test_marks_on_tests_are_understood(pytester: pytest.Pytester) -> None:
@@ -426,10 +431,8 @@ def test_plugins_can_declare_checks(pytester: pytest.Pytester) -> None:
 
 
 def test_a_worker_that_collects_itself_finds_the_same(project: pytest.Pytester) -> None:
-    from pytest_paragate.collect import COLLECTING
-
-    whole = collect(project, "-o", "testpaths=tests")
-    config = whole.items[0].config
+    session = session_of(project, "-o", "testpaths=tests")
+    whole, config = collected(session), session.config
     collecting = config.stash[COLLECTING]
 
     class BeWorker:

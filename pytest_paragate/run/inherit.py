@@ -56,9 +56,7 @@ class _Kept(io.TextIOWrapper):
 
 
 def leave_main_process(config: pytest.Config) -> None:
-    """Let go of what belongs to the main process; runs as soon as this copy of it is forked."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Let go of what belongs to the main process; runs in the fork server."""
     # The parent's exit handlers are the parent's: they delete and close what all workers share.
     atexit._clear()
     garbage.look_as_usual()
@@ -66,15 +64,16 @@ def leave_main_process(config: pytest.Config) -> None:
     mute_terminal(config)
 
 
-def expect_items(config: pytest.Config) -> None:
-    """Items will be run, and reporters of the main process shall not hear of them."""
-    _silence_reporters(config)
-    _reseed_numpy(config)
+def listen_to_signals() -> None:
+    """Do again at the terminal's signals what Python does by itself; the fork server does not hear them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def become_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     """Be the worker that ``workerinput`` says."""
     mark_as_worker(config, workerinput)
+    _reseed_numpy(config)
     # The main process distributes; a worker does not.
     for name, value in {"dist": "no", "distload": False, "numprocesses": None, "maxprocesses": None}.items():
         if hasattr(config.option, name):
@@ -180,7 +179,8 @@ def _faulthandler_descriptors(config: pytest.Config) -> Iterable[int]:
             yield descriptor
 
 
-def _silence_reporters(config: pytest.Config) -> None:
+def silence_reporters(config: pytest.Config) -> None:
+    """Let reporters of the main process not hear of what items do in a worker."""
     hooks = [getattr(config.hook, name) for name in _RELAYED_HOOKS]
     listening = {id(each.plugin): each.plugin for hook in hooks for each in hook.get_hookimpls()}
     for plugin in plugins.deaf_to_reports(config, listening.values()):

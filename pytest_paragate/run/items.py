@@ -98,9 +98,11 @@ class ItemDone:
 class ItemRunner:
     """Runs items of one session for one worker. Registered as a plugin, it takes the place of every reporter."""
 
-    def __init__(self, session: pytest.Session, worker: Worker) -> None:
-        self._session, self._worker = session, worker
+    def __init__(self, session: pytest.Session) -> None:
+        """What a fork server does once for all its workers; each then says whom it works for."""
+        self._session = session
         self._config = session.config
+        self._worker: Worker
         self._reports: list[pytest.TestReport] = []
         hook = self._config.hook.pytest_report_to_serializable
         # With a plugin's word in it, a report has to be serialised to know what it says.
@@ -111,18 +113,20 @@ class ItemRunner:
         self._following: pytest.Item | None = None  # what the previous one was told would come next
         self._by_nodeid: dict[str, int] | None = None
         self._has_asked_to_stop = self._has_ended_session = False
-        self._config.stash[WORKER] = worker
-        inherit.ask_for_basetemp(self._config, worker.basetemp)
-        worker.find_parse = self._parse_of
-        crash_path = worker.setup["crash_path"]
         # For each item pytest looks up seven times which conftest files are there for its file; no more will come.
         session.gethookproxy = functools.cache(session.gethookproxy)  # type: ignore[method-assign, assignment]
-        stack.show_on_signal(crash_path)
-        if worker.setup["streams"]:
-            worker.pass_on_output = _live_streams(worker).pass_on
         self._is_relaying = False
         self._config.pluginmanager.register(self, "paragate-relay")
         self._is_relaying = True
+
+    def work_for(self, worker: Worker) -> None:
+        """Run what this worker is given, and say through it how that ended."""
+        self._worker = self._config.stash[WORKER] = worker
+        inherit.ask_for_basetemp(self._config, worker.basetemp)
+        worker.find_parse = self._parse_of
+        stack.show_on_signal(worker.setup["crash_path"])
+        if worker.setup["streams"]:
+            worker.pass_on_output = _live_streams(worker).pass_on
 
     # pytest's hooks
 

@@ -22,6 +22,7 @@ from pytest_paragate.plan import Plan
 from pytest_paragate.run import messages
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
 from pytest_paragate.run.journal import JournalReader, loaded
+from pytest_paragate.run.ledger import Ledger
 from pytest_paragate.run.messages import Message
 from pytest_paragate.run.signals import signals_into
 from pytest_paragate.schedule import (
@@ -91,8 +92,8 @@ class LoopSettings(Value):
 class LoopResult:
     """What :meth:`Loop.run` leaves: verdicts by index, workers, and what went wrong around the checks."""
 
-    def __init__(self) -> None:
-        self.verdicts: dict[int, Verdict] = {}
+    def __init__(self, size: int) -> None:
+        self.verdicts = Ledger(size)
         self.workers: tuple[WorkerRecord, ...] = ()
         self.groups: tuple[GroupVerdict, ...] = ()
         self.problems: list[str] = []
@@ -171,7 +172,7 @@ class Loop:
         self._unreported: deque[tuple[int, Verdict, Reports]] = deque()
         self._reported_at = started_at
         self._is_stopped = False
-        self._result = LoopResult()
+        self._result = LoopResult(len(plan.checks))
 
     # the run
 

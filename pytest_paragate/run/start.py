@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_paragate import garbage
-from pytest_paragate.collect import check_of
+from pytest_paragate.collect import COLLECTING
 from pytest_paragate.imports import Late
 from pytest_paragate.run import inherit, messages
 from pytest_paragate.run.messages import Message, packed
@@ -33,22 +33,34 @@ _THREADS_END_WITHIN_S = 10.0
 _WAS_DISMISSED = pytest.StashKey[bool]()
 _FOUND_AT_END = pytest.StashKey[str | None]()
 
-# Set in a forked worker before its gateway serves, for the task that the controller then has it execute.
+# Set in the fork server, for the task that the controller has each of its workers execute.
 _inherited: pytest.Session | None = None
+_runner: ItemRunner | None = None
 
 
-def serve_forked(session: pytest.Session, worker: str, read_fd: int, write_fd: int) -> NoReturn:
+def prepare(session: pytest.Session, *, runs_items: bool) -> None:
+    """Do in the fork server what each of its workers would do: here it takes time once, and memory."""
+    global _inherited, _runner
+    _inherited = session
+    inherit.leave_main_process(session.config)
+    if runs_items:
+        from pytest_paragate.run.items import ItemRunner
+
+        inherit.silence_reporters(session.config)
+        _runner = ItemRunner(session)
+    garbage.set_aside()
+
+
+def serve_forked(worker: str, read_fd: int, write_fd: int) -> NoReturn:
     """Be a worker until the controller lets go; runs in a process just forked by the zygote."""
-    global _inherited
     status = 1
     try:
         from execnet.gateway_base import WorkerGateway
 
         from pytest_paragate.run.pipe_io import PipeIO
 
-        inherit.leave_main_process(session.config)
+        inherit.listen_to_signals()
         lead_own_group()
-        _inherited = session
         io = PipeIO(read_fd, write_fd, "main_thread_only")
         WorkerGateway(io=io, id=worker, _startcount=2).serve()
         status = 0
@@ -86,9 +98,10 @@ def forked(channel: Any) -> None:
     session = _inherited
     assert session is not None
     environment = dict(os.environ)
+    collecting = session.config.stash[COLLECTING]
 
     def order_of(index: int) -> Message:
-        check = check_of(session.items[index])
+        check = collecting.check_of(session.items[index])
         assert check.command is not None
         return messages.command(index, check, check.command)
 
@@ -99,16 +112,15 @@ def forked(channel: Any) -> None:
         worker = Worker(channel, {**setup, "environment": environment}, order_of=order_of)
     except EOFError:  # there was no work for it after all
         return
-    worker.find_parse = lambda index, nodeid: check_of(session.items[index]).parse
+    worker.find_parse = lambda index, nodeid: collecting.check_of(session.items[index]).parse
     runner: ItemRunner | None = None
 
     def run_items(message: Message) -> None:
         nonlocal runner
         if runner is None:  # until then it is a worker for commands, which have nothing to do with pytest
-            from pytest_paragate.run.items import ItemRunner
-
-            inherit.expect_items(session.config)
-            runner = ItemRunner(session, worker)
+            assert _runner is not None
+            runner = _runner
+            runner.work_for(worker)
             inherit.become_worker(session.config, worker.setup["workerinput"])
             relay.relay(session.config, worker)
             if worker.setup["workerinput"]["paragate_says_ready"]:
@@ -171,7 +183,8 @@ def serve_session(session: pytest.Session) -> None:
 
     from pytest_paragate.run.items import ItemRunner
 
-    runner = ItemRunner(session, worker)
+    runner = ItemRunner(session)
+    runner.work_for(worker)
     relay.relay(config, worker)
     worker.send({"say": "ready", "info": packed(getinfodict())})
     if "nodeids" in worker.setup:

@@ -41,27 +41,27 @@ BecomeWorker = Callable[[str, int, int], NoReturn]
 def start_for(session: pytest.Session, checks: Sequence[Check]) -> Zygote:
     """A fork server whose workers run ``checks``, the items that ``session`` has collected."""
 
-    def become_worker(worker: str, read_fd: int, write_fd: int) -> NoReturn:
-        from pytest_paragate.run.start import serve_forked
-
-        serve_forked(session, worker, read_fd, write_fd)
-
-    are_commands = {check.command is not None for check in checks}
-
     def prepare() -> None:
-        if True in are_commands:
-            import pytest_paragate.run.commands
-        if False in are_commands:
-            import pytest_paragate.run.items
-            import pytest_paragate.run.plugins
-            import pytest_paragate.run.relay  # noqa: F401
+        import_for(checks)
+        start.prepare(session, runs_items=not all(check.command is not None for check in checks))
 
     # Half here and half in the server: then both are ready at the same time. What is imported there takes longer, as
     # every page that it touches is copied.
-    import pytest_paragate.run.pipe_io
-    import pytest_paragate.run.start  # noqa: F401
+    import pytest_paragate.run.pipe_io  # noqa: F401
+    from pytest_paragate.run import start
 
-    return Zygote(become_worker, prepare)
+    return Zygote(start.serve_forked, prepare)
+
+
+def import_for(checks: Sequence[Check]) -> None:
+    """Import what workers of ``checks`` need, so that none of them does it alone."""
+    are_commands = {check.command is not None for check in checks}
+    if True in are_commands:
+        import pytest_paragate.run.commands
+    if False in are_commands:
+        import pytest_paragate.run.items
+        import pytest_paragate.run.plugins
+        import pytest_paragate.run.relay  # noqa: F401
 
 
 class Zygote:
@@ -87,10 +87,16 @@ class Zygote:
             self.pid = os.fork()
         if self.pid == 0:
             ours.close()
+            status = 1
             try:
                 _Server(theirs, become_worker).serve(prepare)
+                status = 0
+            except BaseException:
+                import traceback
+
+                os.write(2, traceback.format_exc().encode())
             finally:
-                os._exit(0)
+                os._exit(status)
         theirs.close()
         self._socket = ours
         self._was_stopped = False

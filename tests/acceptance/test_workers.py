@@ -1000,3 +1000,37 @@ def test_silent_checks_leave_no_files(project: Project, workers: str) -> None:
     assert list(logs.iterdir()) == []
     project.run(workers)
     assert [path.name for path in logs.glob("*/*")] == ["conftest.py_says.log"]
+
+
+KNOWS_WHAT_IS_IMPORTED = """
+import os, sys
+
+at_fork = set()
+
+def late():
+    return sorted(name for name in set(sys.modules) - at_fork if name.startswith("pytest_paragate"))
+
+os.register_at_fork(before=lambda: at_fork or at_fork.update(sys.modules))
+heard = []
+
+def pytest_runtest_logreport(report):
+    heard.append(report)
+    if len(heard) == 101:  # of which some have been reported
+        print(late(), file=open("late", "w"))
+"""
+HAS_NOTHING_LATE = """
+import pytest
+from conftest import late
+
+@pytest.mark.parametrize("number", range(120))
+def test_it(number): assert late() == []
+"""
+
+
+def test_for_many_tests_everything_is_imported_before_the_fork(project: Project) -> None:
+    # Twice: durations from history are looked at with more modules.
+    project.write({"conftest.py": KNOWS_WHAT_IS_IMPORTED, "test_it.py": HAS_NOTHING_LATE})
+    for _ in range(2):
+        run = project.run("-n", "2")
+        assert run.status == 0, run.text
+        assert (project.folder / "late").read_text() == "[]\n"
