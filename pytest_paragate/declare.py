@@ -258,10 +258,10 @@ def resolve(
 
 def _need_judge(fields: Mapping[str, Any], wrong: dict[str, ValueRefusedError], near: Surroundings) -> None:
     """Refuse what is expected of a command whose output nobody can read."""
-    from pytest_paragate.judge import criteria, names
+    from pytest_paragate.judge import criteria, scripts
 
     spec = fields["command"]
-    if names.choose(spec.argv, shell=spec.shell, own={program: program for program in near.judges(programs=True)}):
+    if scripts.choose(spec.argv, shell=spec.shell, own={program: program for program in near.judges(programs=True)}):
         return
     unknown = sorted(criteria.spoken_of(fields["expect"]) - {*criteria.OF_COMMANDS})
     if unknown:

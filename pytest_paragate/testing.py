@@ -17,11 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_paragate.judge import criteria, names, run
+from pytest_paragate.judge import criteria, run
 from pytest_paragate.judge.ending import of_command
 from pytest_paragate.judge.facts import Facts, Issue, Metric
 from pytest_paragate.judge.output import Output, Stream
 from pytest_paragate.judge.settle import Part, settle
+from pytest_paragate.judge.shell import joins_streams
 
 __all__ = ["Judged", "judged"]
 
@@ -86,7 +87,7 @@ def judged(
         streams = [Stream(os.path.join(folder, name)) for name in ("stdout.txt", "stderr.txt")]
         output = Output(
             returncode=returncode, stdout=streams[0], stderr=streams[1], cwd=folder, is_script=shell,
-            joins_streams=shell and names.joins_streams(argv[0]),
+            joins_streams=shell and joins_streams(argv[0]),
         )  # fmt: skip
         facts = run.judge(argv, output, shell=shell, parse=parse)
     ended = of_command(returncode=returncode, timed_out=False, stop_reason=None, timeout_s=None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_paragate.judge import names
+from pytest_paragate.judge import scripts
 from pytest_paragate.keys import shown
 from pytest_paragate.model import DeclarationError
 
@@ -101,5 +101,5 @@ def judge_for(check: Check, config: pytest.Config) -> Any:
     if check.parse is not None:
         return own.by_name.get(check.parse, check.parse)
     programs = {program: program for program in own.by_program}
-    choice = names.choose(check.command.argv, shell=check.command.shell, own=programs)
+    choice = scripts.choose(check.command.argv, shell=check.command.shell, own=programs)
     return own.by_program.get(choice.judge) if choice is not None else None

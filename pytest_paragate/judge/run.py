@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pytest_paragate.judge import names
+from pytest_paragate.judge import names, scripts
 from pytest_paragate.judge.facts import Facts, broken, counted, to_data
 from pytest_paragate.judge.output import Marks, Output, Stream, marks_of
+from pytest_paragate.judge.shell import joins_streams
 
 Read = Callable[[Output], "Facts | None"]
 
@@ -65,7 +66,7 @@ def judged(
         stderr=Stream(done.stderr_path),
         cwd=cwd,
         is_script=shell,
-        joins_streams=shell and names.joins_streams(argv[0]),
+        joins_streams=shell and joins_streams(argv[0]),
         started_at=started_at,
         earlier=earlier,
     )
@@ -100,7 +101,7 @@ def judge(
     """As :func:`judged`, of an :class:`Output`, whose ``argv`` and ``argument`` are filled in here."""
     own = own or {}
     own_names = {program: program for program in own}
-    choice = names.choose(argv, shell=shell, own=own_names)
+    choice = scripts.choose(argv, shell=shell, own=own_names)
     name = choice.judge if choice is not None else ""
     output.argv = choice.argv if choice is not None else tuple(argv) if not shell else ()
     brought: OwnJudge | None = None
@@ -119,9 +120,9 @@ def judge(
     elif name in own:
         brought = own[name]
     if brought is None and not name:
-        several = names.several(argv[0], own=own_names) if shell else ()
+        several = scripts.several(argv[0], own=own_names) if shell else ()
         return Facts(tool="shell").unreadable(f"the script runs {' and '.join(several)}") if several else None
-    output.hides_status = shell and names.hides_status(argv[0], own=own_names)
+    output.hides_status = shell and scripts.hides_status(argv[0], own=own_names)
     facts = _read(name, load(name) if brought is None else _asking(name, brought), output)
     if facts is not None:
         facts.is_cut = facts.is_cut or output.is_cut
@@ -134,13 +135,13 @@ def judge(
             and not facts.unread
             and names.takes(name) != "path"
             and _is_silent(facts, output)
-            and names.sends_away(argv[0])
+            and scripts.sends_away(argv[0])
         ):
             # Silence is what many tools print when all is well.
             facts.unreadable("the script sends the output into a file")
             facts.needs_output = output.hides_status
         elif output.hides_status:
-            _doubt(facts, output, argv[0], runs=max(names.sure_runs(argv[0], own=own_names), 1))
+            _doubt(facts, output, argv[0], runs=max(scripts.sure_runs(argv[0], own=own_names), 1))
     return facts
 
 
@@ -169,7 +170,7 @@ def _complaint(output: Output, script: str) -> str | None:
         said = line.strip()
         if said and not said.startswith("go: downloading ") and (not is_joined or _TROUBLE.search(said)):
             return f"{'the output' if is_joined else 'stderr'} says {said[:200]!r}"
-    return "stderr is sent away" if names.sends_errors_away(script) else None
+    return "stderr is sent away" if scripts.sends_errors_away(script) else None
 
 
 def load(name: str) -> Read:
