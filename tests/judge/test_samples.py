@@ -315,6 +315,16 @@ def test_the_lowest_coverage_of_several_runs_counts(tmp_path: Path) -> None:
     assert judged(tmp_path, command, output, shell=True, expect=("coverage >= 90",)).outcome is Outcome.UNMET
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_lowest_coverage_of_several_packages_counts(place: int, tmp_path: Path) -> None:
+    percents = [95.0, 80.5]
+    percents.insert(place, 12.5)
+    lines = [f"ok  \tdemo/p{at}\t0.004s\tcoverage: {each}% of statements\n" for at, each in enumerate(percents)]
+    output = output_of(tmp_path, "".join(lines).encode())
+    found = judged(tmp_path, "go test -cover ./...", output, expect=("coverage >= 80",))
+    assert found.summary == "wanted coverage >= 80, found 12.5 %"
+
+
 @pytest.mark.parametrize("name", ["sarif", "rdjson", "pylint"])
 def test_a_format_of_ruff_that_is_not_read_is_not_taken_for_a_clean_one(name: str, tmp_path: Path) -> None:
     text = {

@@ -2,7 +2,7 @@
 
 Without ``-v`` go does not tell how many tests a package has: the packages are counted. Only top-level tests count, not
 their subtests. ``[no tests to run]`` and ``[no test files]`` ran nothing. A package that fails without a failed test is
-an error.
+an error. Coverage is that of the package that has least: how much of all it is, go does not tell here.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def judge(output: Output) -> Facts | None:
     packages = {"ok": 0, "FAIL": 0, "none": 0}
     is_verbose = False
     broken = cached = 0
+    covered: list[float] = []
     for line in _lines(output):
         line = line.rstrip()
         if (match := _RESULT.fullmatch(line)) is not None:
@@ -53,7 +54,9 @@ def judge(output: Output) -> Facts | None:
             cached += "(cached)" in rest
             broken += "[build failed]" in rest or "[setup failed]" in rest
             if (percent := _COVERAGE.search(rest[:1000])) is not None:
-                facts.measure("coverage", real(percent[1]) or 0.0, "%")
+                covered.append(real(percent[1]) or 0.0)
+    if covered:
+        facts.measure("coverage", min(covered), "%")
     facts.counts["packages"] = packages["ok"] + packages["FAIL"]
     if cached:
         facts.counts["cached"] = cached  # told, and not run: `expect="cached == 0"`, or -count=1
