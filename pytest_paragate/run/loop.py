@@ -22,8 +22,10 @@ from pytest_paragate.plan import Plan
 from pytest_paragate.run import messages
 from pytest_paragate.run.gateways import Ended, Event, Inbox, Launcher, Said, Signalled, WorkerHandle
 from pytest_paragate.run.journal import JournalReader, loaded
+from pytest_paragate.run.leavers import STOPPED_S, Leavers
 from pytest_paragate.run.ledger import Ledger
 from pytest_paragate.run.messages import Message
+from pytest_paragate.run.seat import Seat
 from pytest_paragate.run.signals import signals_into
 from pytest_paragate.schedule import (
     Begin,
@@ -65,12 +67,6 @@ _WINDING_UP_S = 0.2
 _REPORT_EVERY_S = 0.2
 # How often a worker that is busy, or should end, and is silent is looked at, seconds.
 _LOOK_EVERY_S = 0.2
-# How long a busy worker may be stopped by a signal, seconds.
-_STOPPED_S = 2.0
-# How long a worker may take to tear down its fixtures at the end, seconds.
-_GOODBYE_S = 120.0
-# The same after an interruption.
-_HASTY_GOODBYE_S = 5.0
 
 
 class LoopSettings(Value):
@@ -102,35 +98,6 @@ class LoopResult:
         self.stopped_by_maxfail = False
 
 
-class _Seat:
-    """One slot: its worker while it has one, and what that worker is doing."""
-
-    def __init__(self, slot: Slot) -> None:
-        self.slot = slot
-        self.worker: WorkerHandle | None = None
-        self.restarts = 0
-        self.pending: deque[int] = deque()
-        self.current: int | None = None
-        self.began_at: float | None = None
-        self.deadline: float | None = None
-        self.order: verdicts.Order | None = None
-        self.told_s: float | None = None  # when its item was first told to end
-        self.has_items = self.has_tests = False
-        self.is_tearing_down = False  # what an item that has ended had left standing
-        self.is_booting = False  # its worker makes its session, and can listen to nothing
-        self.stopped_at: float | None = None  # since when its worker has been stopped by a signal
-        self.was_stopped = False  # and was killed for that
-        self.printed = ""  # by the item that it was killed under
-
-    @property
-    def is_busy(self) -> bool:
-        return self.worker is not None and bool(self.pending)
-
-    def forget_item(self) -> None:
-        self.current = self.began_at = self.deadline = self.order = self.told_s = None
-        self.printed = ""
-
-
 class Loop:
     """One run of a plan."""
 
@@ -149,12 +116,10 @@ class Loop:
         self._audience, self._settings, self._started_at = audience, settings, started_at
         self._nodes = settings.nodes
         self._surroundings: Any = {"gate_started_at": started_at, "baselines": settings.baselines}
-        self._seats: dict[Slot, _Seat] = {}
+        self._seats: dict[Slot, Seat] = {}
         self._launched: list[tuple[WorkerHandle, str, float, int]] = []  # with slot, time and restarts
-        self._by_worker: dict[str, _Seat] = {}
-        self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # worker id -> handle, when it is killed
-        self._stopped_since: dict[str, float] = {}  # of those that leave
-        self._parted: set[str] = set()  # workers that need not be heard of any more: they said goodbye, or were killed
+        self._by_worker: dict[str, Seat] = {}
+        self._leavers = Leavers()
         self._journals: dict[str, JournalReader] = {}  # by worker id
         self._being_read: set[str] = set()
         self._looked_at = started_at
@@ -216,9 +181,9 @@ class Loop:
     def _next_event(self) -> Event | None:
         """What happens next; None when it is time to look around."""
         times = [seat.deadline for seat in self._seats.values() if seat.deadline is not None]
-        times += [deadline for _, deadline in self._leaving.values()]
+        times += self._leavers.deadlines()
         times += self._resting.values()
-        if self._leaving or any(seat.is_busy for seat in self._seats.values()):
+        if self._leavers or any(seat.is_busy for seat in self._seats.values()):
             times.append(self._looked_at + _LOOK_EVERY_S)
         if not times:
             return self._inbox.get()
@@ -276,7 +241,7 @@ class Loop:
     def _start(self, command: Start) -> None:
         seat = self._seats.get(command.slot)
         if seat is None:
-            seat = self._seats[command.slot] = _Seat(command.slot)
+            seat = self._seats[command.slot] = Seat(command.slot)
         checks, first = command.checks, self._plan.checks[command.checks[0]]
         is_another_try = self._tries is not None and checks[0] in self._tries
         if seat.worker is not None and seat.has_tests and first.kind == "function":
@@ -303,7 +268,7 @@ class Loop:
                 order["units"] = {name: list(units) for name, units in self._take_units(checks[0]).items()}
             seat.worker.send(order)
 
-    def _launch(self, seat: _Seat) -> None:
+    def _launch(self, seat: Seat) -> None:
         worker = seat.worker = self._launcher.launch(str(seat.slot))
         seat.has_items = seat.has_tests = seat.is_booting = seat.was_stopped = False
         seat.stopped_at = None
@@ -311,14 +276,14 @@ class Loop:
         self._journals[worker.id] = JournalReader(self._settings.journal_path(worker.id))
         self._launched.append((worker, str(seat.slot), self._now_s(), seat.restarts))
 
-    def _join(self, seat: _Seat, worker: WorkerHandle) -> None:
+    def _join(self, seat: Seat, worker: WorkerHandle) -> None:
         """From now on the worker needs a session."""
         if not seat.has_items:
             worker.send(messages.node(self._nodes.join(worker.id)))
             seat.is_booting = not worker.is_copy
         seat.has_items = True
 
-    def _send_commands(self, seat: _Seat, worker: WorkerHandle, indices: Sequence[int]) -> None:
+    def _send_commands(self, seat: Seat, worker: WorkerHandle, indices: Sequence[int]) -> None:
         orders = [] if worker.is_copy else [self._order(index) for index in indices]
         if any("own" in order for order in orders):
             self._join(seat, worker)
@@ -362,7 +327,7 @@ class Loop:
             self._nodes.ready(worker_id, messages.unpacked(message["info"]))
         elif say == "bye":
             if not message.get("why"):  # else its session has failed, and the end of the worker says how
-                self._parted.add(worker_id)
+                self._leavers.said_goodbye(worker_id)
                 self._nodes.goodbye(worker_id, messages.unpacked(message["output"]))
             if message.get("problem"):
                 self._result.problems.append(f"error at the end of worker {worker_id}: {message['problem']}")
@@ -373,7 +338,7 @@ class Loop:
     def _worker(self, worker_id: str) -> WorkerHandle | None:
         """The worker, at work or saying goodbye."""
         seat = self._by_worker.get(worker_id)
-        return seat.worker if seat is not None else self._leaving.get(worker_id, (None, 0.0))[0]
+        return seat.worker if seat is not None else self._leavers.get(worker_id)
 
     def _read(self, worker_id: str) -> None:
         """Take note of all that the worker has written down."""
@@ -422,7 +387,7 @@ class Loop:
         else:
             self._item_ended(seat, kind, news)
 
-    def _began(self, seat: _Seat, index: int, at: float) -> None:
+    def _began(self, seat: Seat, index: int, at: float) -> None:
         check = self._plan.checks[index]
         seat.current, seat.began_at = index, at
         if check.timeout_s is None:
@@ -431,7 +396,7 @@ class Loop:
             overdue_s = check.grace_s + _OVERDUE_S if check.kind == "command" else 0.0
             seat.deadline = at + check.timeout_s + overdue_s
 
-    def _item_ended(self, seat: _Seat, kind: str, news: Sequence[Any]) -> None:
+    def _item_ended(self, seat: Seat, kind: str, news: Sequence[Any]) -> None:
         index = news[1]
         check = self._plan.checks[index]
         verdict, reports, facts = verdicts.of_news(check, kind, news, seat.order, seat.told_s, **self._surroundings)
@@ -452,14 +417,14 @@ class Loop:
             self._session_ended(ended_session)
         self._settle(index, verdict, reports, slot=str(seat.slot), worker=worker.id)
 
-    def _left(self, seat: _Seat | None, indices: Sequence[int]) -> None:
+    def _left(self, seat: Seat | None, indices: Sequence[int]) -> None:
         """The worker will not begin these; whatever the controller does not know yet of why."""
         if seat is not None and (given_back := [index for index in indices if index in seat.pending]):
             self._give_back(seat, given_back)
             if not seat.pending:
                 seat.forget_item()
 
-    def _release(self, seat: _Seat, index: int) -> None:
+    def _release(self, seat: Seat, index: int) -> None:
         seat.pending.remove(index)
         seat.forget_item()
         if self._units is not None:
@@ -635,14 +600,14 @@ class Loop:
                 if seat.current is not None and unstarted:
                     self._give_back(seat, unstarted)
 
-    def _give_back(self, seat: _Seat, indices: Sequence[int]) -> None:
+    def _give_back(self, seat: Seat, indices: Sequence[int]) -> None:
         for index in indices:
             seat.pending.remove(index)
             if self._units is not None:
                 self._units.give_back(index)
         self._obey(self._schedule.feed(Returned(checks=tuple(indices), at_s=self._now_s())))
 
-    def _tell_to_stop(self, seat: _Seat, order: verdicts.Order, *, kill: bool = False) -> None:
+    def _tell_to_stop(self, seat: Seat, order: verdicts.Order, *, kill: bool = False) -> None:
         if seat.worker is None:
             return
         seat.order = order
@@ -658,7 +623,7 @@ class Loop:
         # A command's grace is its worker's to give; the worker itself is only overdue some time later.
         seat.deadline = time.monotonic() + grace_s + (_OVERDUE_S if is_command else 0.0 if kill else _WINDING_UP_S)
 
-    def _grace_s(self, seat: _Seat) -> float:
+    def _grace_s(self, seat: Seat) -> float:
         index = seat.current if seat.current is not None else next(iter(seat.pending), None)
         return self._plan.checks[index].grace_s if index is not None else 0.0
 
@@ -676,29 +641,19 @@ class Loop:
                 if self._is_item(seat.current):
                     seat.printed = seat.worker.printed()
                 seat.worker.kill(shows_stack=self._is_item(seat.current))
-        for worker_id, (worker, kill_at) in list(self._leaving.items()):
-            if kill_at <= now:
-                if worker_id not in self._parted:
-                    self._result.problems.append(f"worker {worker_id} did not end its fixtures in time and was killed")
-                self._leaving[worker_id] = worker, now + _GOODBYE_S
-                self._parted.add(worker_id)
-                worker.kill()
+        for worker_id in self._leavers.kill_overdue():
+            self._result.problems.append(f"worker {worker_id} did not end its fixtures in time and was killed")
 
     def _end_stopped(self) -> None:
         """Kill workers that a signal has stopped and nobody continues: they would never be heard of again."""
+        self._leavers.look_for_stopped()
         now = time.monotonic()
-        for worker_id, (worker, _) in self._leaving.items():
-            if not worker.is_stopped():
-                self._stopped_since.pop(worker_id, None)
-            elif now - self._stopped_since.setdefault(worker_id, now) > _STOPPED_S:
-                del self._stopped_since[worker_id]
-                self._leaving[worker_id] = worker, now  # it is overdue
         for seat in self._seats.values():
             if seat.worker is None or not seat.pending or not seat.worker.is_stopped():
                 seat.stopped_at = None
             elif seat.stopped_at is None:
                 seat.stopped_at = now
-            elif now - seat.stopped_at > _STOPPED_S and seat.was_stopped is False:
+            elif now - seat.stopped_at > STOPPED_S and seat.was_stopped is False:
                 seat.was_stopped = True
                 seat.worker.kill()
 
@@ -707,7 +662,7 @@ class Loop:
 
     # workers that end
 
-    def _retire(self, seat: _Seat) -> None:
+    def _retire(self, seat: Seat) -> None:
         """Send the slot's worker home; the next work gets a fresh one."""
         worker = seat.worker
         assert worker is not None
@@ -716,18 +671,14 @@ class Loop:
         self._by_worker.pop(worker.id, None)
         seat.worker = None
         seat.restarts += 1
-        self._dismiss(worker, _GOODBYE_S)
-
-    def _dismiss(self, worker: WorkerHandle, patience_s: float) -> None:
-        worker.send(messages.exit())
-        self._leaving[worker.id] = worker, time.monotonic() + patience_s
+        self._leavers.dismiss(worker)
 
     def _worker_ended(self, event: Ended) -> None:
         self._read(event.worker)
         self._journals[event.worker].close()
         self._nodes.ended(event.worker, event.why or ending.status_text(event.status or 0))
-        if self._leaving.pop(event.worker, None) is not None:
-            if event.worker not in self._parted:
+        if self._leavers.forget(event.worker):
+            if not self._leavers.has_parted(event.worker):
                 self._result.problems.append(self._death_in_teardown(event))
             elif event.status not in (0, None, -signal.SIGKILL):
                 text = ending.status_text(event.status)
@@ -768,7 +719,7 @@ class Loop:
         place = verdicts.place_of_death(self._settings.crash_path(event.worker))
         return f"worker {event.worker} died before its fixtures had ended: {text}{place}"
 
-    def _blame(self, seat: _Seat, event: Ended) -> None:
+    def _blame(self, seat: Seat, event: Ended) -> None:
         """The worker died: blame the item that ran, give back those that had not begun."""
         index = seat.current if seat.current is not None else seat.pending[0]
         has_crashed = seat.order is None and seat.current is not None and event.why is None and not self._is_stopped
@@ -798,12 +749,11 @@ class Loop:
 
     def _say_goodbye(self) -> None:
         """Let every worker tear down what it has set up, and wait for that."""
-        patience_s = _GOODBYE_S if self._result.signum is None else _HASTY_GOODBYE_S
         for seat in self._seats.values():
             if seat.worker is not None and seat.has_items:
                 self._by_worker.pop(seat.worker.id, None)
-                self._dismiss(seat.worker, patience_s)
-        while self._leaving:
+                self._leavers.dismiss(seat.worker)
+        while self._leavers:
             self._report()
             self._handle(self._next_event())
 
@@ -814,10 +764,7 @@ class Loop:
         if self._result.signum is None:
             self._result.signum = signum
             self._stop(f"interrupted by {name}")
-            self._leaving = {
-                worker_id: (worker, min(kill_at, time.monotonic() + _HASTY_GOODBYE_S))
-                for worker_id, (worker, kill_at) in self._leaving.items()
-            }
+            self._leavers.hurry()
             return
         self._read_all()
         for seat in self._seats.values():
@@ -827,9 +774,7 @@ class Loop:
                 if self._is_item(seat.current):
                     seat.printed = seat.worker.printed()
                     seat.worker.kill()
-        for worker, _ in self._leaving.values():
-            self._parted.add(worker.id)
-            worker.kill()
+        self._leavers.kill()
 
     def _session_ended(self, request: tuple[str, str, int | None]) -> None:
         """A test called ``pytest.exit`` or raised ``KeyboardInterrupt``: so ends the run."""
