@@ -8,7 +8,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,27 +68,14 @@ class GateSession:
         obstacle = _fork_obstacle(settings, self._config)
         inbox: Inbox = queue.SimpleQueue()
         numbers = itertools.count()
-        forks = labels = None
         self._folders = folders = Folders(self._config)
-
-        def basics(worker: str) -> Message:
-            return {**folders.for_worker(worker), "streams": settings.streams_output}
-
         if not settings.plan_only:
             folders.begin_run()
         found = collected(session)
         has_home = settings.gateways is None or any(check.agent != DEFAULT_AGENT for check in found.selected)
+        forks = labels = None
         if obstacle is None and not settings.plan_only and has_home:
-            # Both sides need it, and what is imported before the fork is imported once.
-            import execnet  # noqa: F401
-
-            labels = _labels(session, found)
-            if len(found.selected) >= _SOME_TESTS:
-                for name in _WANTED_IN_A_RUN:
-                    importlib.import_module(f"pytest_paragate.{name}")
-                zygote.import_for(found.selected)
-            # Before there is a thread; while the server and a first worker prepare, we prepare the plan.
-            forks = ForkLauncher(zygote.start_for(session, found.selected), inbox, basics, numbers)
+            forks, labels = self._fork(found, inbox, numbers)
         from pytest_paragate.gate import Gate
 
         workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
@@ -116,6 +103,24 @@ class GateSession:
             if isinstance(problem, ParagateError):
                 raise pytest.UsageError(str(problem)) from None
             raise
+
+    def _fork(self, found: Collected, inbox: Inbox, numbers: Iterator[int]) -> tuple[ForkLauncher, Labels | None]:
+        """Fork the server whose workers run what was found: before there is a thread, and before the plan is made. That
+        takes as long as starting does.
+        """
+        # Both sides need it, and what is imported before the fork is imported once.
+        import execnet  # noqa: F401
+
+        def basics(worker: str) -> Message:
+            return {**self._folders.for_worker(worker), "streams": self._settings.streams_output}
+
+        labels = _labels(self._session, found)
+        if len(found.selected) >= _SOME_TESTS:
+            for name in _WANTED_IN_A_RUN:
+                importlib.import_module(f"pytest_paragate.{name}")
+            zygote.import_for(found.selected)
+        server = zygote.start_for(self._session, found.selected)
+        return ForkLauncher(server, inbox, basics, numbers), labels
 
     def run(self) -> None:
         """Run or show the plan, and tell pytest how it ended in the ways it knows.

@@ -17,8 +17,10 @@ import pytest
 
 from pytest_paragate.run import linux, process
 from pytest_paragate.run.excerpt import Excerpt, merge_log, read_excerpt
-from pytest_paragate.run.process import CannotStart, Completed, Stop
+from pytest_paragate.run.process import Completed
 from pytest_paragate.run.spool import Spool, has_room, remove_spare
+from pytest_paragate.run.stop import Stop
+from pytest_paragate.run.supervision import CannotStart
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands here are POSIX")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs sight of the whole process tree")

@@ -147,10 +147,9 @@ class Facts:
         ``others`` ran too, such as ``xfailed``, and count neither as passed nor as failed. ``empty_runs`` are those of
         several in which no test ran.
         """
-        others = {name: number for name, number in (others or {}).items() if number}
+        others = others or {}
         self.counts |= {"tests": passed + failed + errors, "passed": passed, "failed": failed}
-        self.counts |= {name: number for name, number in (("errors", errors), ("skipped", skipped)) if number}
-        self.counts |= others
+        self.counts |= {"errors": errors, "skipped": skipped, **others}
         self.counts["ran"] = passed + failed + errors + sum(others.values())
         self.wanted = ["ran >= 1", "failed == 0", *(["errors == 0"] if errors else [])]
         if empty_runs and self.counts["ran"]:
@@ -160,7 +159,7 @@ class Facts:
 
     def counts_issues(self) -> Facts:
         """Say that findings were counted, also where there were none."""
-        for name in ("issues", "errors", "warnings"):
+        for name in ("issues", "errors", "warnings", "notes"):
             self.counts.setdefault(name, 0)
         return self
 

@@ -21,6 +21,21 @@ _TROUBLE = re.compile(
     r"went wrong|invalid|unknown|unrecognized|unexpected|unable",
     re.IGNORECASE,
 )
+_ANYTHING = re.compile(".")
+# With this a line of a tool begins that did not get to its work.
+_BREAKDOWN = re.compile(
+    r"^(?:ERROR: |error: |Error: |\w+ failed$|Fatal Python error|● Validation Error|INTERNALERROR>|Traceback \(most)"
+)
+# What a tool says of a limit that its own numbers do not tell of; it then fails.
+_MISSED = {
+    "coverage": "Coverage failure: total of ",
+    "pytest": "Required test coverage of ",
+    "eslint": "ESLint found too many warnings",
+    "jest": "does not meet ",
+    "vitest": "does not meet ",
+}
+# What a shell or a tool says on stderr when all is well: under ``set -x``, with ``time``.
+_NO_COMPLAINT = ("go: downloading ", "+ ", "++ ", "real\t", "user\t", "sys\t")
 _NOT_FOUND = re.compile(r"(?:command not found|not found|No such file or directory|is not recognized as an)\s*$")
 
 
@@ -141,7 +156,7 @@ def judge(
             facts.unreadable("the script sends the output into a file")
             facts.needs_output = output.hides_status
         elif output.hides_status:
-            _doubt(facts, output, argv[0], runs=max(scripts.sure_runs(argv[0], own=own_names), 1))
+            _doubt(facts, output, argv[0], own_names)
     return facts
 
 
@@ -149,28 +164,48 @@ def _is_silent(facts: Facts, output: Output) -> bool:
     return not output.stdout.size and (facts.answers == 0 or not output.stderr.size)
 
 
-def _doubt(facts: Facts, output: Output, script: str, *, runs: int) -> None:
+def _doubt(facts: Facts, output: Output, script: str, own: Mapping[str, str]) -> None:
     """Take nothing for a pass that only an exit status could have told, where the script hides it."""
+    runs = max(scripts.sure_runs(script, own=own), 1)
+    complaint = None
     if facts.unread:
         facts.needs_output = facts.needs_output or _complaint(output, script) is not None
     elif facts.answers is not None and facts.answers < runs:
         if facts.needs_output:
             facts.unreadable(f"{facts.tool} ran {runs} times and printed {counted(facts.answers, 'result')}")
-        elif (complaint := _complaint(output, script)) is not None:
-            hidden = f"the script hides the exit status of {facts.tool}, and {complaint}"
-            facts.unreadable(f"{hidden}: let nothing but && come after {facts.tool}").needs_output = True
+        else:
+            complaint = _complaint(output, script)
+    elif scripts.may_run_more_often(script, own=own):
+        complaint = _said(output, _BREAKDOWN)
+    if complaint is None and facts.tool in _MISSED and not facts.unread:
+        complaint = _missed(output, _MISSED[facts.tool])
+    if complaint is not None:
+        hidden = f"the script hides the exit status of {facts.tool}, and {complaint}"
+        facts.unreadable(f"{hidden}: let nothing but && come after {facts.tool}").needs_output = True
 
 
 def _complaint(output: Output, script: str) -> str | None:
     """What a tool that broke may have said; None where it has said nothing. Where the streams are joined, what other
     programs print is there, too.
     """
-    is_joined = output.err is output.stdout
+    said = _said(output, _TROUBLE if output.err is output.stdout else _ANYTHING)
+    if said is None and scripts.sends_errors_away(script):
+        return "stderr is sent away"
+    return "stdout is sent away" if said is None and scripts.sends_away(script) else said
+
+
+def _missed(output: Output, words: str) -> str | None:
+    lines = [line.strip() for stream in (output.stdout, output.stderr) for line in stream.lines(words)]
+    failed = [line for line in lines if words in line and not line.startswith("Required")]
+    return f"the output says {failed[0][:200]!r}" if failed else None
+
+
+def _said(output: Output, what: re.Pattern[str]) -> str | None:
     for line in output.err.lines():
         said = line.strip()
-        if said and not said.startswith("go: downloading ") and (not is_joined or _TROUBLE.search(said)):
-            return f"{'the output' if is_joined else 'stderr'} says {said[:200]!r}"
-    return "stderr is sent away" if scripts.sends_errors_away(script) else None
+        if what.search(said) and not said.startswith(_NO_COMPLAINT):
+            return f"{'the output' if output.err is output.stdout else 'stderr'} says {said[:200]!r}"
+    return None
 
 
 def load(name: str) -> Read:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from pytest_paragate.judge import names
 from pytest_paragate.judge.names import Choice
-from pytest_paragate.judge.shell import LONGEST_SCRIPT, MOST_PARTS, captured, exit_ends_all, is_told, parts_of
+from pytest_paragate.judge.shell import (
+    LONGEST_SCRIPT,
+    MOST_PARTS,
+    Part,
+    captured,
+    changes_end,
+    exit_ends_all,
+    is_told,
+    parts_of,
+    sure_parts,
+)
 
-# Before "&&" these are no question whether to go on.
-_PREPARES = (("cd",), ("set",), ("export",), ("mkdir",), (".",), ("source",))
 # Arguments with which tools test and judge nothing.
 _TELLS_ONLY = frozenset(
     ("--version", "-V", "-VV", "--help", "-h", "--collect-only", "--co", "--fixtures", "--fixtures-per-test",
-     "--cache-show", "--markers", "--setup-plan", "--list",
-     "list", "archive", "show-config", "--listTests", "--no-run", "--show-files", "--show-settings",
-     "--showConfig", "--print-config")
+     "--cache-show", "--markers", "--setup-plan", "--list", "--listTests", "--no-run", "--show-files",
+     "--show-settings", "--showConfig", "--print-config")
 )  # fmt: skip
-
-
+# The same, as the first argument or behind the subcommand.
+_TELLS_ONLY_FIRST = frozenset(("list", "archive", "show-config"))
 _Judges = Mapping[str, str]
 
 
@@ -55,7 +63,7 @@ def hides_status(script: str, *, own: _Judges | None = None) -> bool:
     """
     parts = parts_of(script)
     is_long = len(script) > LONGEST_SCRIPT or not 0 < len(parts) <= MOST_PARTS
-    if is_long or _choices_of(" ".join(captured(script)), own):
+    if is_long or changes_end(parts) or _choices_of(" ".join(captured(script)), own):
         return True
     ends_all = exit_ends_all(script, parts)
     tools = [at for at, part in enumerate(parts) if _judges_something(names.choose(part.command, own=own))]
@@ -64,19 +72,26 @@ def hides_status(script: str, *, own: _Judges | None = None) -> bool:
 
 def sure_runs(script: str, *, own: _Judges | None = None) -> int:
     """How many times at least a script runs a tool to judge, whatever comes of the others."""
-    runs = depth = 0
-    is_conditional = False
-    for part in parts_of(script)[:MOST_PARTS]:
-        depth += part.opens
-        is_sure = depth <= 0 and not is_conditional
-        choice = names.choose(part.command, own=own)
-        runs += is_sure and _judges_something(choice)
+    runs = 0
+    for part, is_sure in _parts(script, own):
+        runs += is_sure and _judges_something(names.choose(part.command, own=own))
         if is_sure and part.command[:1] in (("exit",), ("exec",), ("return",)):
             break
-        depth -= part.closes
-        asks = choice is None and part.command[:1] not in _PREPARES
-        is_conditional = part.end == "||" or (part.end == "&&" and asks) or (is_conditional and part.end in ("&&", "|"))
     return runs
+
+
+def may_run_more_often(script: str, *, own: _Judges | None = None) -> bool:
+    """Whether a tool may run more often than it surely does: in a loop, a function, or where that depends."""
+    return any(
+        not is_sure and _judges_something(names.choose(part.command, own=own)) for part, is_sure in _parts(script, own)
+    )
+
+
+def _parts(script: str, own: _Judges | None) -> list[tuple[Part, bool]]:
+    """The commands of a script, and whether they surely run."""
+    parts = parts_of(script)[:MOST_PARTS]
+    sure = sure_parts(parts, lambda part: names.choose(part.command, own=own) is not None)
+    return list(zip(parts, sure, strict=True))
 
 
 def _choices_of(script: str, own: _Judges | None) -> list[Choice]:
@@ -85,7 +100,10 @@ def _choices_of(script: str, own: _Judges | None) -> list[Choice]:
 
 
 def _judges_something(choice: Choice | None) -> bool:
-    return choice is not None and not _TELLS_ONLY.intersection(choice.argv)
+    if choice is None:
+        return False
+    plain = list(itertools.takewhile(lambda word: not word.startswith("-"), choice.argv[1:3]))
+    return not (_TELLS_ONLY.intersection(choice.argv) or _TELLS_ONLY_FIRST.intersection(plain))
 
 
 def _redirections(script: str) -> set[str]:

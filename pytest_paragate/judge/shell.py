@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 LONGEST_SCRIPT = 20_000
@@ -15,16 +15,24 @@ LONGEST_SCRIPT = 20_000
 MOST_PARTS = 300
 """What has more simple commands than that is not looked through."""
 
-_SPLIT = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|&>|\d*>&?\d?|\|\||&&|[;|&\n()]|[^\s'"\\;|&()>]+|\s+""")
+_SPLIT = re.compile(
+    r"""(?<![^\s;|&()])#[^\n]*|'[^']*'|"(?:\\.|[^"\\])*"|\\.|&>>?|\d*>>?&?\d?|\|\||&&|[;|&\n()]|[^\s'"\\;|&()>]+|\s+"""
+)
 _JOINS = re.compile(r"2>&1|&>|\|&|(?<!\d)>&(?!\d)")
 _CAPTURE = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
-_HERE = re.compile(r"<<-?[ \t]*(['\"]?)(\w+)\1")
-_PIPED_LOOP = re.compile(r"\|\s*(?:while|until|for)\b")
-_COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t;]))#[^'\"\n]*$")
+_ARITHMETIC = re.compile(r"\$\(\((?:[^()]|\([^()]*\))*\)\)")
+_HERE = re.compile(r"(?<!<)<<(?!<)-?[ \t]*\\?(['\"]?)([\w-]+)\1")
+_COMMENTED = re.compile(r"(?:^|[\s;|&()])#")
+_PIPED_GROUP = re.compile(r"(?<!\|)\|\s*(?:(?:while|until|for|if|case)\b|\{)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _KEYWORDS = ("(", "!", "if", "then", "else", "elif", "do", "while", "until", "{")
 _OPENS = ("if", "while", "until", "for", "case", "{", "function")
 _CLOSES = ("fi", "done", "esac", "}")
+_GOES_ON = ("", ";", ")")
+# Before "&&" these are no question whether to go on.
+_PREPARES = (
+    ("cd",), ("set",), ("export",), ("mkdir",), (".",), ("source",), ("echo",), ("printf",), (":",), ("true",), ("rm",)
+)  # fmt: skip
 _TARGET = "\0"  # in front of the name of a file that output goes to
 _DEEPEST = 8
 
@@ -38,19 +46,21 @@ class Part(NamedTuple):
     redirections: tuple[str, ...] = ()
 
     @property
-    def opens(self) -> int:
-        """How many groups, loops or conditions begin in front of the command."""
-        return sum(word in _OPENS for word in self.words[: len(self.words) - len(self.command) + 1])
+    def leading(self) -> tuple[str, ...]:
+        """The words in front of the command that belong to the shell, with what opens a loop that has no command."""
+        return self.words[: len(self.words) - len(self.command)] + tuple(
+            word for word in self.command[:1] if word in _OPENS
+        )
 
     @property
     def closes(self) -> bool:
-        """Whether it is the end of one."""
+        """Whether it is the end of a group, a loop or a condition."""
         return self.words[0] in _CLOSES
 
 
 def parts_of(script: str) -> list[Part]:
     """The simple commands of a shell's script, roughly: enough to see which tools it runs."""
-    script = _without_here_documents(script[:LONGEST_SCRIPT])
+    script = "".join(_tokens(script))
     for _ in range(_DEEPEST):
         script, count = _CAPTURE.subn("_", script)
         if not count:
@@ -59,7 +69,7 @@ def parts_of(script: str) -> list[Part]:
     ends: list[str] = []
     redirections: list[list[str]] = [[]]
     word = ""
-    for token in _SPLIT.findall(_COMMENT.sub("", script)):
+    for token in _SPLIT.findall(script):
         if token.isspace() and "\n" not in token:
             if word != _TARGET:
                 commands[-1].append(word)
@@ -75,7 +85,7 @@ def parts_of(script: str) -> list[Part]:
         elif token[0] == "\\":
             word += token[1:]
         elif ">" in token:
-            redirections[-1].append(token)
+            redirections[-1].append(token.replace(">>", ">"))
             commands[-1].append(word)
             word = "" if re.search(r"&\d", token) else _TARGET
         else:
@@ -104,7 +114,7 @@ def parts_of(script: str) -> list[Part]:
 def captured(script: str) -> list[str]:
     """What a shell's script runs to take its output."""
     found = []
-    script = _without_here_documents(script[:LONGEST_SCRIPT])
+    script = "".join("_" if token[0] in "'\\" else token for token in _tokens(script))
     for _ in range(_DEEPEST):
         inside = _CAPTURE.findall(script)
         found += [first or second for first, second in inside]
@@ -114,18 +124,25 @@ def captured(script: str) -> list[str]:
     return found
 
 
+def _tokens(script: str) -> list[str]:
+    """The words and signs of a script, without what is no part of it: comments, documents, ends of broken lines."""
+    script = _ARITHMETIC.sub("_", script[:LONGEST_SCRIPT].replace("\\\n", " "))
+    return [token for token in _SPLIT.findall(_without_here_documents(script)) if not token.startswith("#")]
+
+
 def _without_here_documents(script: str) -> str:
     if "<<" not in script:
         return script
     kept = []
-    word = None
-    for line in script.split("\n"):
-        if word is not None:
-            word = None if line.strip() == word else word
-            continue
-        kept.append(line)
-        here = _HERE.search(line)
-        word = here[2] if here is not None else None
+    lines = script.split("\n")
+    at = 0
+    while at < len(lines):
+        kept.append(lines[at])
+        here = _HERE.search(lines[at])
+        at += 1
+        if here is not None and _COMMENTED.search(kept[-1][: here.start()]) is None:
+            ends = [number for number in range(at, len(lines)) if lines[number].strip() == here[2]]
+            at = ends[0] + 1 if ends else at
     return "\n".join(kept)
 
 
@@ -136,52 +153,126 @@ def joins_streams(script: str) -> bool:
 
 def exit_ends_all(script: str, parts: Sequence[Part]) -> bool:
     """Whether ``exit`` surely ends the script: what ends a group, a function or a loop behind a pipe need not."""
-    return _PIPED_LOOP.search(script) is None and not any(map(_shields, parts))
+    return _PIPED_GROUP.search(script) is None and not any(map(_shields, parts))
+
+
+def changes_end(parts: Sequence[Part]) -> bool:
+    """Whether a trap may give the script another exit status."""
+    traps = [part.command for part in parts if part.command[:1] == ("trap",) and {"EXIT", "0"} & {*part.command[2:]}]
+    exits = any(part.command[:1] == ("exit",) and not "".join(part.command[1:]).startswith("$") for part in parts)
+    # A single word is the name of a function.
+    return any("exit" in trap[1] or (exits and " " not in trap[1].strip()) for trap in traps)
+
+
+def sure_parts(parts: Sequence[Part], is_tool: Callable[[Part], bool] = lambda part: False) -> list[bool]:
+    """Which of them run whatever comes of the others, as long as nothing ends the script before.
+
+    What comes behind a tool and ``&&`` is missing only where that tool has failed, which is known by other means.
+    """
+    sure = []
+    groups: list[bool] = []  # whether what is in it may not be reached, or not once
+    is_conditional = False
+    for part in parts:
+        leading = part.leading
+        is_sure = not is_conditional and not any(groups)
+        for number, word in enumerate(leading):
+            if word in _OPENS:
+                is_plain = word == "{" and number == 0
+                groups.append(not is_plain or is_conditional)
+                # What is asked first runs.
+                is_sure = is_sure and (is_plain or word in ("if", "while", "until"))
+            elif word in ("then", "else", "elif", "do"):
+                is_sure = False
+        sure.append(is_sure)
+        if part.closes and groups:
+            groups.pop()
+        asks = part.command[:1] not in _PREPARES and not is_tool(part)
+        is_conditional = part.end == "||" or (part.end == "&&" and asks) or (is_conditional and part.end in ("&&", "|"))
+    return sure
 
 
 def is_told(parts: Sequence[Part], at: int, *, ends_all: bool) -> bool:
     """Whether the script fails where the command ``at`` does; ``ends_all`` says that ``exit`` ends all of it."""
-    if parts[at].words[:2] == ("if", "!"):
+    leading = parts[at].leading
+    if _conditions(parts)[at]:
+        is_whole = leading == ("if", "!") and parts[at].end == ";" and parts[at + 1 : at + 2]
+        if not is_whole or parts[at + 1].words[0] != "then":
+            return False
         branch = itertools.takewhile(lambda part: part.words[0] not in ("fi", "else", "elif"), parts[at + 1 :])
         return ends_all and _fails(tuple(branch))
-    if parts[at].words[0] in ("!", "if", "while", "until"):
+    if "!" in leading:
         return False
-    flags = [word for part in parts[:at] if part.command[:1] == ("set",) for word in part.command[1:]]
-    asked = [flag for flag in flags if re.fullmatch("[-+][a-z]*e[a-z]*|errexit", flag)]
-    stops = ends_all and bool(asked) and not asked[-1].startswith("+")
+    options = _options(parts, at)
     is_last_of_list = True
     while True:
         end, rest = parts[at].end, parts[at + 1 :]
-        if all(part.words in (("fi",), ("}",), ("esac",)) for part in rest) and end in ("", ";", ")"):
+        is_end = all(part.words in (("fi",), ("}",), ("esac",)) and part.end in _GOES_ON for part in rest)
+        if is_end and end in _GOES_ON:
             return True
         if end == ";":
-            return stops and is_last_of_list
-        if end == "||" and rest:
-            if rest[0].words in (("false",), ("exit",), ("exit", "$?")):
-                return ends_all
+            return ends_all and "errexit" in options and is_last_of_list
+        if end == "||" and rest and rest[0].words != ("false",):
+            if rest[0].words in (("exit",), ("exit", "$?")):
+                return ends_all and rest[0].end not in ("|", "&")
             is_group = rest[0].words[0] == "{"
             group = itertools.takewhile(lambda part: part.words[0] != "}", rest) if is_group else rest[:1]
             return ends_all and _fails(tuple(group))
-        if not rest or end not in ("&&", "|") or (end == "|" and "pipefail" not in flags):
+        if not rest or end not in ("&&", "|", "||") or (end == "|" and "pipefail" not in options):
             return False
-        is_last_of_list = is_last_of_list and end == "|"
+        is_last_of_list = (is_last_of_list and end == "|") or end == "||"
         at += 1
 
 
+def _conditions(parts: Sequence[Part]) -> list[bool]:
+    """Which of them are asked whether to go on: what stands between ``if`` and ``then``, or ``while`` and ``do``."""
+    found = []
+    depth = 0
+    for part in parts:
+        for word in part.leading:
+            depth += word in ("if", "elif", "while", "until")
+            depth -= word in ("then", "do") and depth > 0
+        found.append(depth > 0)
+    return found
+
+
+def _options(parts: Sequence[Part], at: int) -> set[str]:
+    """The options of the shell that are surely set where a command begins: ``errexit``, ``pipefail``."""
+    options: set[str] = set()
+    sure = sure_parts(parts)
+    for number, part in enumerate(parts[:at]):
+        if part.command[:1] != ("set",):
+            continue
+        # Set in brackets, it holds in these.
+        is_past = part.words[0] == "(" and any(each.end == ")" for each in parts[number:at])
+        words = iter(part.command[1:])
+        for word in words:
+            flag = re.fullmatch("([-+])([a-zA-Z]+)", word)
+            if flag is None:
+                break
+            names = {"errexit"} if "e" in flag[2] else set()
+            names |= {next(words, "")} if "o" in flag[2] else set()
+            if flag[1] == "+":
+                options -= names
+            elif sure[number] and not is_past:
+                options |= names
+    return options
+
+
 def _shields(part: Part) -> bool:
-    """Whether this shows that something in the script may end without the script, or that the end is changed."""
+    """Whether this shows that something in the script may end without the script."""
     is_asked = part.closes and part.end in ("||", "&&", "|", "&")
-    changes_end = part.command[:1] == ("trap",) and any("exit" in word for word in part.command[1:])
-    return is_asked or changes_end or part.words[0] in ("(", "function")
+    return is_asked or part.words[0] in ("(", "function")
 
 
 def _fails(parts: Sequence[Part]) -> bool:
     """Whether these end a script with a failure, whatever comes of them."""
     end = ";"
     for part in parts:
-        if part.opens > (part is parts[0] and part.words[0] == "{"):
+        opened = [word for word in part.leading if word in _OPENS]
+        if opened and (opened != ["{"] or part is not parts[0]):
             return False  # what is within may not be reached
-        if end == ";" and part.command[:1] == ("exit",):
-            return re.fullmatch("0*[1-9][0-9]*", " ".join(part.command[1:])) is not None
+        if end == ";" and part.command[:1] == ("exit",) and part.end not in ("|", "&"):
+            number = " ".join(part.command[1:])
+            return re.fullmatch("[0-9]{1,9}", number) is not None and int(number) % 256 != 0
         end = part.end
     return False

@@ -128,8 +128,9 @@ class Delivery:
         if check.kind == "command":
             return pytest_reports.of_command(item, check, verdict)
         if _are_times(reports):
-            times = cast("Sequence[float]", reports)
-            return pytest_reports.of_pass(item, check, verdict, times)
+            # Nothing went wrong in its phases; that it was not what was expected, only the verdict knows.
+            made = pytest_reports.of_times(item, cast("Sequence[float]", reports))
+            return pytest_reports.of_phases(item, check, verdict, made)
         is_test = check.kind == "test"
         serialised = cast("Sequence[Mapping[str, Any]]", reports)
         revived = [pytest_reports.revived(self._config, data, is_trusted=is_test) for data in serialised]

@@ -87,16 +87,10 @@ def of_command(item: pytest.Item, check: Check, verdict: Verdict) -> list[pytest
     return [call, _with_facts(facts)]
 
 
-def of_pass(item: pytest.Item, check: Check, verdict: Verdict, times: Sequence[float]) -> list[pytest.TestReport]:
-    """Reports of an item that passed, from ``duration, start, stop`` of its three phases."""
+def of_times(item: pytest.Item, times: Sequence[float]) -> list[pytest.TestReport]:
+    """Reports of phases that went well, from ``duration, start, stop`` of all three."""
     call = of_call(item, times)
-    reports = [like(call, "setup", *times[:3]), call, like(call, "teardown", *times[6:])]
-    if check.is_marked:
-        _tag(call, check, verdict)
-        reports[-1].user_properties += properties(check, verdict)
-    elif verdict.flaky:
-        _count_as_flaky(call)
-    return reports
+    return [like(call, "setup", *times[:3]), call, like(call, "teardown", *times[6:])]
 
 
 def of_call(item: pytest.Item | Label, times: Sequence[float]) -> pytest.TestReport:

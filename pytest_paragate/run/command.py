@@ -20,6 +20,7 @@ from pytest_paragate.run import process
 from pytest_paragate.run.commands import earlier_reports
 from pytest_paragate.run.excerpt import read_excerpt
 from pytest_paragate.run.items import CONTEXT, WORKER, ItemContext
+from pytest_paragate.run.supervision import CannotStart
 from pytest_paragate.run.worker import Worker
 from pytest_paragate.units import variables
 
@@ -113,7 +114,7 @@ class CommandRunner:
                 leaks=context.leaks,
                 name=f"{self._item.name}-{len(context.commands) + 1}",
             )
-        except process.CannotStart as problem:
+        except CannotStart as problem:
             context.commands.append({"command": shown, "cannot_start": str(problem)})
             raise CommandFailed(f"{problem}: {shown}") from None
         judged = self._judged(words, done, folder, shell=shell, parse=parse, earlier=earlier)

@@ -69,7 +69,7 @@ class Commands:
         Where it was stopped, the item was told to end, and the caller has to end it.
 
         Raises:
-            process.CannotStart: there is no such program or folder.
+            CannotStart: there is no such program or folder.
         """
         worker = self._worker
         # Without what marks a worker.

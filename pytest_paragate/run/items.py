@@ -15,9 +15,6 @@ import contextlib
 import copy
 import functools
 import os
-import signal
-import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,18 +22,17 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pytest
 
-from pytest_paragate.model import DEFAULT_GRACE_S, Value
-from pytest_paragate.run import excerpt, inherit, linux, stack
+from pytest_paragate.imports import Late
+from pytest_paragate.model import DEFAULT_GRACE_S
+from pytest_paragate.run import excerpt, inherit, stack
 from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import StopRequested, Worker, monotonic
 
 if TYPE_CHECKING:
+    from pytest_paragate.run import leftovers
     from pytest_paragate.run.live import LiveStreams
-
-_SIGNALS = tuple(map(int, signal.valid_signals()))
-
-# How long killing what a check left behind may take, seconds.
-_KILL_WITHIN_S = 5.0
+else:  # of checks
+    leftovers = Late("pytest_paragate.run.leftovers")
 
 _pid, _write = os.getpid, os.write  # whatever a test puts in their place
 _PHASES = ["setup", "call", "teardown"]
@@ -218,7 +214,7 @@ class ItemRunner:
         )
         item.stash[CONTEXT] = context
         words = _keywords(item)
-        before = _ProcessState.now() if is_check else None
+        before = leftovers.ProcessState.now() if is_check else None
         self._reports = []
         cpu_before_s = _cpu_s() if is_marked else 0.0
         done = ItemDone(started_at=monotonic())
@@ -242,7 +238,7 @@ class ItemRunner:
         if done.ended_session or done.internal_error or self._worker.was_stopped:
             self._tear_down_for(None)
         if before is not None:
-            done.leaked = _end_leaked(before.children, is_allowed=context.leaks == "allow")
+            done.leaked = leftovers.end_leaked(before.children, is_allowed=context.leaks == "allow")
             self._worker.allow(leak["pid"] for leak in done.leaked if not leak["killed"])
             done.changed = before.changes()
         self._worker.pass_on_output()
@@ -403,107 +399,6 @@ class _StandIn(pytest.Item):
 
     def runtest(self) -> None:
         raise AssertionError("a stand-in is never run")
-
-
-class _ProcessState(Value):
-    """What a check could change for the checks that come after it in the same process."""
-
-    folder: str | None
-    environment: dict[str, str]
-    streams: tuple[object, ...]
-    signals: tuple[object, ...]
-    limits: tuple[object, ...]
-    threads: int
-    children: frozenset[int]
-
-    @classmethod
-    def now(cls) -> _ProcessState:
-        environment = dict(os.environ)
-        environment.pop("PYTEST_CURRENT_TEST", None)
-        return cls(
-            folder=_folder(),
-            environment=environment,
-            streams=tuple(_stream(descriptor) for descriptor in (0, 1, 2)),
-            signals=_signals(),
-            limits=_limits(),
-            threads=threading.active_count(),
-            children=frozenset(linux.children(os.getpid())),
-        )
-
-    def changes(self) -> list[str]:
-        now = _ProcessState.now()
-        return [
-            name
-            for name, before, after in (
-                ("current folder", self.folder, now.folder),
-                ("environment", self.environment, now.environment),
-                ("standard streams", self.streams, now.streams),
-                ("signal handling", self.signals, now.signals),
-                ("limits", self.limits, now.limits),
-            )
-            if before != after
-        ] + (["running threads"] if now.threads > self.threads else [])
-
-
-def _end_leaked(before: frozenset[int], *, is_allowed: bool) -> list[dict[str, Any]]:
-    """Name the processes that came since ``before`` and still run, and kill them unless they are allowed."""
-    give_up_at = monotonic() + _KILL_WITHIN_S
-    spared: set[int] = set()
-    leaked: dict[int, dict[str, Any]] = {}
-    while monotonic() < give_up_at:
-        new = [pid for pid in linux.children(os.getpid()) if pid not in before]
-        running = [pid for child in new for pid in (child, *linux.descendants(child)) if linux.is_running(pid)]
-        spared.update(pid for pid in running if linux.is_servant(pid))
-        running = [pid for pid in running if pid not in spared]
-        if not running:
-            break
-        for pid in running:
-            leaked.setdefault(pid, {"pid": pid, "command": linux.describe(pid), "killed": not is_allowed})
-            if not is_allowed:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-        if is_allowed:
-            break
-        for pid in running:
-            linux.Tree.wait_one(pid, monotonic() + 0.1)
-    return list(leaked.values())
-
-
-def _folder() -> str | None:
-    try:
-        return os.getcwd()
-    except OSError:
-        return None
-
-
-def _stream(descriptor: int) -> object:
-    try:
-        status = os.fstat(descriptor)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _signals() -> tuple[object, ...]:
-    """What signals do, and whether an alarm was going to ring."""
-    handlers = tuple(map(signal.getsignal, _SIGNALS))
-    if sys.platform == "win32":
-        return handlers
-    # Switched off while looking: one that a check forgot must not ring for whoever is next.
-    timers = tuple(signal.setitimer(timer, 0)[0] > 0 for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL))
-    return *handlers, *timers, signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
-def _limits() -> tuple[object, ...]:
-    """What the system lets this process and its children do: the mode of new files, priority, resources."""
-    mask = os.umask(0o077)  # there is no way to ask without setting it
-    os.umask(mask)
-    if sys.platform == "win32":
-        return (mask,)
-    import resource  # of function checks only, which come before anything that could keep it from being imported
-
-    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
-    return mask, os.getpriority(os.PRIO_PROCESS, 0), tuple(map(resource.getrlimit, limits))
 
 
 def _cpu_s() -> float:

@@ -142,9 +142,10 @@ def is_stopped(pid: int) -> bool:
     return stat is not None and stat[0] == "T"
 
 
-# Processes that the standard library keeps for another one as long as it lives.
+# How long killing what a dead worker left may take, and how long servants in it may take to end by themselves, seconds.
+_ORPHANS_WITHIN_S = 1.5
 _SERVANTS_END_WITHIN_S = 1.0
-_KILL_WITHIN_S = 1.5
+# Processes that the standard library keeps for another one as long as it lives.
 _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
@@ -167,7 +168,7 @@ def kill_children(is_spared: Callable[[int], bool]) -> None:
 
     Servants of ``multiprocessing`` may first remove what their process has left, such as shared memory, and end.
     """
-    give_up_at = time.monotonic() + _KILL_WITHIN_S
+    give_up_at = time.monotonic() + _ORPHANS_WITHIN_S
     servants_end_at = time.monotonic() + _SERVANTS_END_WITHIN_S
     while time.monotonic() < give_up_at:
         found = [pid for pid in children(os.getpid()) if not is_spared(pid)]

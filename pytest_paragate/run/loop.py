@@ -123,6 +123,7 @@ class Loop:
         self._journals: dict[str, JournalReader] = {}  # by worker id
         self._being_read: set[str] = set()
         self._looked_at = started_at
+        self._has_just_looked = False
         self._restarts = self._failures = 0
         self._lost: Counter[str] = Counter()
         # What few runs need is imported when it is.
@@ -188,12 +189,15 @@ class Loop:
         if not times:
             return self._inbox.get()
         until_s = min(times) - time.monotonic()
+        if until_s <= 0 and not self._has_just_looked:
+            return None
         try:
-            return self._inbox.get(timeout=until_s) if until_s > 0 else None
+            return self._inbox.get(timeout=max(until_s, 0.0))
         except queue.Empty:
             return None
 
     def _handle(self, event: Event | None) -> None:
+        self._has_just_looked = event is None
         match event:
             case None:
                 self._look_around()
@@ -557,16 +561,17 @@ class Loop:
         """Reporting waits for slots that ask for work, but never long."""
         is_late = time.monotonic() - self._reported_at > _REPORT_EVERY_S
         if self._unreported and (is_late or self._inbox.empty()):
-            self._report(while_idle=not is_late)
+            self._report(patience_s=_REPORT_EVERY_S if is_late else 0.0)
 
-    def _report(self, *, while_idle: bool = False) -> None:
-        """Tell the audience; with ``while_idle`` only until there is something else to do."""
-        self._reported_at = time.monotonic()
+    def _report(self, *, patience_s: float | None = None) -> None:
+        """Tell the audience all, or with ``patience_s`` no longer than that when there is something else to do."""
+        began_at = time.monotonic()
         while self._unreported:
             self._audience.verdict(*self._unreported.popleft())
-            if while_idle and not self._inbox.empty():
+            if patience_s is not None and not self._inbox.empty() and time.monotonic() - began_at >= patience_s:
                 break
         self._audience.told()
+        self._reported_at = time.monotonic()
         reason = self._audience.stop_wanted()
         if reason is not None and not self._is_stopped:
             self._stop(reason)
@@ -754,7 +759,7 @@ class Loop:
                 self._by_worker.pop(seat.worker.id, None)
                 self._leavers.dismiss(seat.worker)
         while self._leavers:
-            self._report()
+            self._report(patience_s=_REPORT_EVERY_S)
             self._handle(self._next_event())
 
     # interruptions

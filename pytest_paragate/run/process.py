@@ -4,48 +4,39 @@ Invariants: output goes to files, never pipes, so nothing that a command leaves 
 signalled only while its pid cannot have been given to another; once we have signalled a command, ``timed_out`` or
 ``stopped`` says so whatever its exit status; whatever ``run`` raises, the command has ended.
 
-Linux has the whole care (see ``linux.Tree``). Elsewhere ``_Portable`` keeps the same promises as far as
-``subprocess`` and process groups go.
+Linux has the whole care (see ``linux.Tree``). Elsewhere ``portable.py`` keeps the same promises as far as it can.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 from pytest_paragate.model import Value
 from pytest_paragate.run import linux
 from pytest_paragate.run.spool import LiveOutput, OnOutput, Spool, SpoolFile, Stream, has_room
 from pytest_paragate.run.stop import Stop
+from pytest_paragate.run.supervision import (
+    LEAK_GRACE_S,
+    SETTLE_S,
+    CannotStart,
+    Care,
+    Ended,
+    LeakedProcess,
+    Supervised,
+    refusal,
+    supervise,
+)
 
 _IS_WINDOWS = sys.platform == "win32"
-_LIVE_S = 0.1  # how often live output is looked for
-_SETTLE_S = 0.1  # what ends within this time of its leader is not left behind
-_LEAK_GRACE_S = 1.0  # between TERM and KILL for what is left behind
-_UNKILLABLE_S = 10.0  # how long a killed process may stay in an uninterruptible system call before we go on
 _MOST_LEAKS_NAMED = 50
 _RSS_SLACK_KB = 1024
-
-
-class CannotStart(OSError):
-    """The command could not be started; the text says why and where it was looked for."""
-
-
-class LeakedProcess(Value):
-    """A process that outlived its command. ``killed`` is false when it may live on, or could not be ended."""
-
-    pid: int
-    command: str
-    killed: bool
 
 
 class Completed(Value):
@@ -75,47 +66,6 @@ class Completed(Value):
     def had_room(self) -> bool:
         """Whether the file system still takes output: what did not fit is lost without a word."""
         return has_room(self.folder)
-
-
-class _Leader(Protocol):
-    """The started command, as ``_supervise`` sees it."""
-
-    def wait(self, until: float | None, stop: Stop) -> bool:
-        """Whether it has ended; returns false at ``until`` or on a request."""
-
-    def terminate(self) -> None: ...
-    def kill(self) -> None: ...
-
-
-class _Care(Value):
-    timeout_s: float | None
-    grace_s: float
-    leaks: str
-    stop: Stop
-    live: LiveOutput | None
-
-    @property
-    def keeps_leaks(self) -> bool:
-        return self.leaks == "allow"
-
-
-class _Supervised(Value):
-    """``step``: 0 it ended by itself, 1 we sent TERM, 2 we sent KILL, 3 it survived even that."""
-
-    step: int
-    timed_out: bool
-    stopped: bool
-    grace_ends_at: float
-
-
-class _Ended(Value):
-    supervised: _Supervised
-    returncode: int
-    ended_at: float
-    is_quiet: bool
-    cpu_s: float | None = None
-    max_rss_kb: int | None = None
-    leaked: tuple[LeakedProcess, ...] = ()
 
 
 def run(
@@ -152,7 +102,7 @@ def run(
     try:
         program, words = _resolve(argv, cwd, env, shell)
         live = LiveOutput(files, on_output) if on_output else None
-        care = _Care(timeout_s=timeout_s, grace_s=grace_s, leaks=leaks, stop=stop, live=live)
+        care = Care(timeout_s=timeout_s, grace_s=grace_s, leaks=leaks, stop=stop, live=live)
         started_at = time.monotonic()
         if linux.has_pidfd():
             unwanted = linux.inheritable_fds() if inheritable is None else inheritable
@@ -160,9 +110,11 @@ def run(
             is_quiet = False
             ended = _LinuxCommand(tree, escaped=not care.keeps_leaks).finish(care, started_at)
         else:
-            popen = _popen(program, words, cwd, env, shell, files)
+            from pytest_paragate.run import portable
+
+            command = portable.start(program, words, cwd, env, shell, files)
             is_quiet = False
-            ended = popen.finish(care, started_at)
+            ended = command.finish(care, started_at)
         is_quiet = ended.is_quiet
         if live:
             live.pump(None)
@@ -253,15 +205,6 @@ def _folders_of(path: str) -> str:
     return f"in the {number} folders of PATH" if number > 1 else f"in PATH: {path}"
 
 
-def _refusal(error: Exception, program: str, cwd: str) -> CannotStart:
-    code = error.errno if isinstance(error, OSError) else None
-    if code == errno.ENOEXEC:
-        return CannotStart(f"cannot start {program}: it has no #! line and is no program for this machine")
-    if code == errno.ENOENT and os.path.exists(os.path.join(cwd, program)):
-        return CannotStart(f"cannot start {program}: its interpreter does not exist, see its #! line")
-    return CannotStart(f"cannot start {program}: {os.strerror(code) if code else error}")
-
-
 @contextlib.contextmanager
 def _working_in(cwd: str) -> Iterator[None]:
     """``posix_spawn`` cannot change the directory, so this process does, and goes back even if its own was deleted."""
@@ -279,37 +222,6 @@ def _working_in(cwd: str) -> Iterator[None]:
     finally:
         os.fchdir(home)
         os.close(home)
-
-
-def _supervise(leader: _Leader, care: _Care, started_at: float) -> _Supervised:
-    """Wait for the command, sending TERM and KILL when its time is up or when asked to."""
-    step = 0
-    timed_out = stopped = False
-    deadline = None if care.timeout_s is None else started_at + care.timeout_s
-    while True:
-        live_at = time.monotonic() + _LIVE_S if care.live else None
-        until = min((at for at in (deadline, live_at) if at is not None), default=None)
-        if leader.wait(until, care.stop):
-            break
-        if care.live:
-            care.live.pump()
-        asked = care.stop.take()
-        now = time.monotonic()
-        is_expired = deadline is not None and now >= deadline
-        following = max(step + is_expired, asked)
-        if following <= step:
-            continue
-        if step == 0:
-            timed_out, stopped = is_expired, not is_expired
-        step = following
-        if step > 2:
-            break
-        deadline = now + (care.grace_s if step == 1 else _UNKILLABLE_S)
-        if step == 1:
-            leader.terminate()
-        else:
-            leader.kill()
-    return _Supervised(step=step, timed_out=timed_out, stopped=stopped, grace_ends_at=deadline or 0.0)
 
 
 def _spawn(
@@ -334,7 +246,7 @@ def _spawn(
                 program, words, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_resettable_signals()
             )
     except (OSError, ValueError) as error:
-        raise _refusal(error, program, cwd) from None
+        raise refusal(error, program, cwd) from None
     return tree
 
 
@@ -363,11 +275,11 @@ class _LinuxCommand:
     def kill(self) -> None:
         self._tree.signal(signal.SIGKILL, escaped=self._escaped)
 
-    def finish(self, care: _Care, started_at: float) -> _Ended:
+    def finish(self, care: Care, started_at: float) -> Ended:
         own_peak_kb = linux.peak_rss_kb()
         try:
             self._fd = os.pidfd_open(self._tree.leader)
-            supervised = _supervise(self, care, started_at)
+            supervised = supervise(self, care, started_at)
             ended_at = time.monotonic()
             usage = self._tree.reap_leader(os.WNOHANG if supervised.step > 2 else 0)
             leaked, is_quiet = self._clear_up(supervised, care.grace_s, care.stop)
@@ -378,7 +290,7 @@ class _LinuxCommand:
             if self._fd >= 0:
                 os.close(self._fd)
         returncode, cpu_s, peak_kb = usage or (-signal.SIGKILL, None, 0)
-        return _Ended(
+        return Ended(
             supervised=supervised,
             returncode=returncode,
             ended_at=ended_at,
@@ -388,7 +300,7 @@ class _LinuxCommand:
             is_quiet=is_quiet,
         )
 
-    def _clear_up(self, supervised: _Supervised, grace_s: float, stop: Stop) -> tuple[tuple[LeakedProcess, ...], bool]:
+    def _clear_up(self, supervised: Supervised, grace_s: float, stop: Stop) -> tuple[tuple[LeakedProcess, ...], bool]:
         """End and name what the command left behind; also says whether nothing of it is left.
 
         What we killed together with its leader, or what ended within the grace that they shared, was not left behind.
@@ -396,11 +308,11 @@ class _LinuxCommand:
         tree, escaped = self._tree, self._escaped
         named: dict[int, str] = {}
         if supervised.step == 0:
-            left = self._wait_gone(time.monotonic() + _SETTLE_S, None, escaped=True)
+            left = self._wait_gone(time.monotonic() + SETTLE_S, None, escaped=True)
             _name(left, named)
             if left and escaped:
                 tree.terminate()
-                left = self._wait_gone(time.monotonic() + min(grace_s, _LEAK_GRACE_S), stop, escaped=True)
+                left = self._wait_gone(time.monotonic() + min(grace_s, LEAK_GRACE_S), stop, escaped=True)
         elif supervised.step == 1:
             left = self._wait_gone(supervised.grace_ends_at, stop, escaped=escaped)
             _name(left, named)
@@ -435,124 +347,3 @@ def _name(pids: list[int], named: dict[int, str]) -> None:
     for pid in pids:
         if pid not in named and len(named) < _MOST_LEAKS_NAMED and (command := linux.describe(pid)) != "?":
             named[pid] = command
-
-
-def _popen(
-    program: str,
-    words: list[str],
-    cwd: str,
-    env: Mapping[str, str],
-    shell: bool,
-    files: Mapping[Stream, SpoolFile],
-) -> _PortableCommand:
-    try:
-        popen = subprocess.Popen(
-            words[0] if _IS_WINDOWS and shell else words,
-            executable=program or None,
-            shell=_IS_WINDOWS and shell,
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=files["out"].fd,
-            stderr=files["err"].fd,
-            start_new_session=not _IS_WINDOWS,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
-    except (OSError, ValueError) as error:
-        raise _refusal(error, program or words[0], cwd) from None
-    return _PortableCommand(popen)
-
-
-class _PortableCommand:
-    """A started command of which only the process group can be seen, and on Windows only what ``taskkill`` finds."""
-
-    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
-        self._popen = popen
-        self._usage: tuple[float, int] | None = None
-        self._pause_s = 0.001
-
-    def wait(self, until: float | None, stop: Stop) -> bool:
-        """Short sleeps instead of waiting: there is nothing that every system can wait on."""
-        if self._has_ended():
-            return True
-        left_s = self._pause_s if until is None else max(0.0, until - time.monotonic())
-        time.sleep(min(left_s, self._pause_s))
-        self._pause_s = min(self._pause_s * 1.5, 0.02)
-        return self._has_ended()
-
-    def terminate(self) -> None:
-        if _IS_WINDOWS:
-            self._popen.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
-        else:
-            self._signal_group(signal.SIGTERM)
-            self._signal_group(signal.SIGCONT)
-
-    def kill(self) -> None:
-        if _IS_WINDOWS:
-            subprocess.run(["taskkill", "/T", "/F", "/PID", str(self._popen.pid)], capture_output=True, check=False)
-        else:
-            self._signal_group(signal.SIGKILL)
-
-    def finish(self, care: _Care, started_at: float) -> _Ended:
-        try:
-            supervised = _supervise(self, care, started_at)
-        except BaseException:
-            self.kill()
-            self._popen.wait()
-            raise
-        ended_at = time.monotonic()
-        leaked = self._clear_up(supervised, care)
-        cpu_s, peak = self._usage or (None, None)
-        return _Ended(
-            supervised=supervised,
-            returncode=-9 if self._popen.returncode is None else self._popen.returncode,
-            ended_at=ended_at,
-            cpu_s=cpu_s,
-            max_rss_kb=peak // 1024 if peak and sys.platform == "darwin" else None,
-            leaked=leaked,
-            is_quiet=False,
-        )
-
-    def _clear_up(self, supervised: _Supervised, care: _Care) -> tuple[LeakedProcess, ...]:
-        until = supervised.grace_ends_at if supervised.step == 1 else time.monotonic() + _SETTLE_S
-        is_left = self._is_left_at(0.0 if supervised.step > 1 else until)
-        if not is_left:
-            return ()
-        is_killed = supervised.step > 0 or not care.keeps_leaks
-        if is_killed:
-            self._signal_group(signal.SIGKILL)
-            is_killed = not self._is_left_at(time.monotonic() + _LEAK_GRACE_S)
-        if supervised.step > 1:
-            return ()
-        pid = self._popen.pid
-        return (LeakedProcess(pid=pid, command=f"processes of group {pid}", killed=is_killed),)
-
-    def _is_left_at(self, until: float) -> bool:
-        """Whether anything in the group is left at ``until``; off POSIX that is not known."""
-        while self._signal_group(0):
-            with contextlib.suppress(ChildProcessError):  # orphans are ours to reap if we adopt them
-                while os.waitpid(-self._popen.pid, os.WNOHANG)[0]:
-                    pass
-            if time.monotonic() >= until:
-                return self._signal_group(0)
-            time.sleep(0.005)
-        return False
-
-    def _has_ended(self) -> bool:
-        popen = self._popen
-        if popen.returncode is None and hasattr(os, "wait4"):
-            pid, status, usage = os.wait4(popen.pid, os.WNOHANG)
-            if pid:
-                popen.returncode = os.waitstatus_to_exitcode(status)
-                self._usage = usage.ru_utime + usage.ru_stime, usage.ru_maxrss
-        return popen.poll() is not None
-
-    def _signal_group(self, signum: int) -> bool:
-        """Whether there was anything to signal."""
-        if _IS_WINDOWS:
-            return False
-        try:
-            os.killpg(self._popen.pid, signum)
-        except (ProcessLookupError, PermissionError):  # macOS refuses when only zombies are left
-            return False
-        return True

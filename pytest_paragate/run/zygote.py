@@ -43,7 +43,7 @@ def start_for(session: pytest.Session, checks: Sequence[Check]) -> Zygote:
 
     def prepare() -> None:
         import_for(checks)
-        start.prepare(session, runs_items=not all(check.command is not None for check in checks))
+        start.prepare(session, runs_items=any(check.kind != "command" for check in checks))
 
     # Half here and half in the server: then both are ready at the same time. What is imported there takes longer, as
     # every page that it touches is copied.
@@ -55,10 +55,12 @@ def start_for(session: pytest.Session, checks: Sequence[Check]) -> Zygote:
 
 def import_for(checks: Sequence[Check]) -> None:
     """Import what workers of ``checks`` need, so that none of them does it alone."""
-    are_commands = {check.command is not None for check in checks}
-    if True in are_commands:
+    kinds = {check.kind for check in checks}
+    if "command" in kinds:
         import pytest_paragate.run.commands
-    if False in are_commands:
+    if "function" in kinds:
+        import pytest_paragate.run.leftovers
+    if kinds != {"command"}:
         import pytest_paragate.run.items
         import pytest_paragate.run.plugins
         import pytest_paragate.run.relay  # noqa: F401

@@ -1034,3 +1034,31 @@ def test_for_many_tests_everything_is_imported_before_the_fork(project: Project)
         run = project.run("-n", "2")
         assert run.status == 0, run.text
         assert (project.folder / "late").read_text() == "[]\n"
+
+
+REPORTS_SLOWLY = """
+import time
+
+heard = []
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" and len(heard) < 20:
+        heard.append(report)
+        time.sleep(0.25)
+        if len(heard) == 20:
+            print(len(open("ran").readlines()), file=open("ran-by-then", "w"))
+"""
+NOTES_THAT_IT_RAN = """
+import pytest, time
+
+@pytest.mark.parametrize("number", range(200))
+def test_it(number):
+    time.sleep(0.01)
+    with open("ran", "a") as file: file.write("x\\n")
+"""
+
+
+def test_a_slow_reporter_keeps_no_slot_waiting(project: Project) -> None:
+    run = project.write({"conftest.py": REPORTS_SLOWLY, "test_it.py": NOTES_THAT_IT_RAN}).run("-n", "2")
+    assert run.status == 0, run.text
+    assert (project.folder / "ran-by-then").read_text() == "200\n"

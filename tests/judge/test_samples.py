@@ -336,6 +336,82 @@ def test_a_format_of_ruff_that_is_not_read_is_not_taken_for_a_clean_one(name: st
     assert judged(tmp_path, command, output, expect=("issues == 0",)).outcome is Outcome.UNREADABLE
 
 
+QUIET_VALGRIND = """\
+==7== Invalid write of size 4
+==7==    at 0x109168: main (a.c:5)
+==7== 10 bytes in 1 blocks are definitely lost in loss record 1 of 1
+==7==    at 0x483: malloc (vg.c:4)
+"""
+
+
+def test_what_a_quiet_valgrind_prints_is_an_error(tmp_path: Path) -> None:
+    output = output_of(tmp_path, b"", QUIET_VALGRIND.encode())
+    found = judged(tmp_path, "valgrind -q --leak-check=full ./a", output)
+    assert (found.outcome, found.facts and found.facts.counts["leaks"]) == (Outcome.UNMET, 1)
+    assert judged(tmp_path, "valgrind -q ./a", output_of(tmp_path, b"", b"")).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("end", ["|| true", "; exit 0", "| cat > b"])
+def test_nothing_vouches_for_what_was_sent_away_where_the_status_is_hidden(end: str, tmp_path: Path) -> None:
+    for command in ("ruff check . > a", "shellcheck a.sh > a", "mypy a > a"):
+        found = judged(tmp_path, f"{command} {end}; echo done", output_of(tmp_path, b"done\n", b""), shell=True)
+        assert found.outcome is Outcome.UNREADABLE, command
+    read = output_of(tmp_path, b"All checks passed!\ndone\n", b"")
+    assert judged(tmp_path, f"ruff check . > a {end}; cat a; echo done", read, shell=True).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("command", "printed", "missed"),
+    [
+        ("coverage report", "TOTAL 10 5 50%\n", "Coverage failure: total of 50 is less than fail-under=90"),
+        ("pytest --cov", "1 passed in 0.1s\n", "FAIL Required test coverage of 90% not reached. Total coverage: 50%"),
+        ("jest", "Tests:       1 passed, 1 total\n", 'Jest: "global" coverage for lines (50%) does not meet "global"'),
+        ("eslint .", "", "ESLint found too many warnings (maximum: 0)."),
+    ],
+)
+def test_a_limit_that_was_missed_is_no_pass_where_the_status_is_hidden(
+    command: str, printed: str, missed: str, tmp_path: Path
+) -> None:
+    well = output_of(tmp_path, printed.encode())
+    assert judged(tmp_path, f"{command} | tee log", well, shell=True).outcome is Outcome.PASSED
+    badly = output_of(tmp_path, f"{printed}{missed}\n".encode())
+    assert judged(tmp_path, f"{command} | tee log", badly, shell=True).outcome is Outcome.UNREADABLE
+
+
+def test_a_time_of_day_is_no_place_in_a_file(tmp_path: Path) -> None:
+    output = output_of(tmp_path, b"22:03:30: ruff\nAll checks passed!\n")
+    found = judged(tmp_path, 'echo "$(date +%T): ruff"; ruff check .', output, shell=True)
+    assert (found.outcome, found.summary) == (Outcome.PASSED, "0 issues")
+
+
+def test_in_a_loop_what_a_tool_says_of_its_failure_counts_although_another_run_went_well(tmp_path: Path) -> None:
+    loop = "for d in a b; do (cd $d && ruff check .); done"
+    well = output_of(tmp_path, b"All checks passed!\n", b"warning: old\n")
+    assert judged(tmp_path, loop, well, shell=True).outcome is Outcome.PASSED
+    badly = output_of(tmp_path, b"All checks passed!\n", b"ruff failed\n  Cause: Unknown rule selector\n")
+    assert judged(tmp_path, loop, badly, shell=True).outcome is Outcome.UNREADABLE
+
+
+def test_what_a_shell_says_under_set_x_is_no_complaint(tmp_path: Path) -> None:
+    output = output_of(tmp_path, b"", b"+ shellcheck a.sh\n+ tee log\n")
+    assert judged(tmp_path, "set -x; shellcheck a.sh | tee log", output, shell=True).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("command", "printed", "words"),
+    [
+        ("pytest", "3 passed in 0.1s\n", ("skipped == 0", "errors == 0", "xfailed == 0", "deselected == 0")),
+        ("python -m unittest", "...\n" + "-" * 70 + "\nRan 3 tests in 0.001s\n\nOK\n", ("skipped == 0",)),
+        ("mypy .", "Success: no issues found in 3 source files\n", ("notes <= 3", "warnings == 0")),
+    ],
+)
+def test_what_there_was_none_of_is_known_to_be_none(
+    command: str, printed: str, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    streams = (b"", printed.encode()) if "unittest" in command else (printed.encode(), b"")
+    assert judged(tmp_path, command, output_of(tmp_path, *streams), expect=words).outcome is Outcome.PASSED
+
+
 @pytest.mark.parametrize("case", METRICS)
 def test_numbers_are_read_in_base_units(case: str, tmp_path: Path) -> None:
     facts = judged_sample(read(SAMPLES / f"{case}.txt"), tmp_path).facts

@@ -85,6 +85,39 @@ HIDES = {
     "set -e; { flake8 src; echo fine; } || true": True,
     "trap 'exit 0' EXIT; flake8 src || exit 1": True,
     "flake8 src || exit 1" + " " * 20_000 + "; echo fine": True,
+    # What is no part of the script.
+    "# don't stop here\nflake8 src || true\n# it's fine": True,
+    "# don't stop here\nflake8 src\n# it's fine": False,
+    "flake8 src  # see `mypy src` || true": False,
+    "set -e\nflake8 \\\n  src \\\n  || true": True,
+    "echo $((1<<3))\nflake8 src || true": True,
+    "echo 'run `mypy src`'; flake8 src": False,
+    "read x <<< word; flake8 src || true": True,
+    "# cat <<EOF\nflake8 src || true": True,
+    # Conditions.
+    "set -e; for d in a b; do if flake8 $d; then echo ok; fi; done": True,
+    "set -e\nif true && flake8 src; then echo ok; fi": True,
+    "set -e; if a; then b; elif flake8 src; then c; fi": True,
+    "( ! flake8 src )": True,
+    "if ! flake8 src | tee log; then exit 1; fi; echo fine": True,
+    "if ! flake8 src && false; then exit 1; fi; echo fine": True,
+    # Options of the shell.
+    "set -o errexit\nls\nset +o errexit\nflake8 src\necho fine": True,
+    "set -eo pipefail\nflake8 src | tee log\necho fine": False,
+    "set -eo pipefail\nset +o pipefail\nflake8 src | tee log\necho fine": True,
+    '[ -n "$CI" ] && set -e; flake8 src; echo fine': True,
+    "if [ -n x ]; then set -e; fi; flake8 src; echo fine": True,
+    "cd src && set -e; flake8 src; echo fine": False,
+    # What ends the script.
+    "flake8 src || false\necho fine": True,
+    "set -e\nflake8 src || false\necho fine": False,
+    "flake8 src || exit 256\necho fine": True,
+    "flake8 src || exit 1 | cat\necho fine": True,
+    "{ flake8 src; } &": True,
+    'set -e\ntrap "exit 0" EXIT\nflake8 src': True,
+    "cleanup() { exit 0; }\ntrap cleanup EXIT\nflake8 src": True,
+    'trap "rm -f log" EXIT\nflake8 src': False,
+    "ls src | { while read d; do flake8 $d || exit 1; done; }; echo fine": True,
 }
 RUNS = {
     "command -v pytest >/dev/null || pip install pytest\npytest t": 1,
@@ -94,6 +127,12 @@ RUNS = {
     "(pytest a); pytest b": 2,
     "pytest a || pytest b": 1,
     "t() {\n  pytest a\n}\nt": 0,
+    "if ! pytest a; then echo no; fi\npytest b": 2,
+    "{ pytest a; } || true; pytest b": 2,
+    "[ -d a ] && { pytest a; pytest b; }": 0,
+    "echo a && pytest a; echo b && pytest b": 2,
+    "pytest -k list; pytest b": 2,
+    "cargo nextest list; cargo nextest run": 1,
 }
 
 
@@ -111,6 +150,8 @@ def test_only_what_a_tool_sends_away_or_joins_matters() -> None:
     assert not sends_away("command -v flake8 > /dev/null && flake8 .")
     assert sends_away("(flake8 .) > log")
     assert sends_away("exec > log; flake8 .")
+    assert not sends_away("flake8 . 2>> log")
+    assert sends_away("flake8 . >> log")
     assert not joins_streams("echo careful >&2; flake8 .")
 
 

@@ -65,11 +65,8 @@ def judge(output: Output) -> Facts | None:
         others={"xfailed": total["xfailed"], "xpassed": total["xpassed"]},
         empty_runs=sum(not any(each[word] for word in _RAN) for each in totals) if output.is_script else 0,
     )
-    for name in ("deselected", "rerun"):
-        if total[name]:
-            facts.counts[name] = total[name]
-    if total["warning"] + total["warnings"]:
-        facts.counts["warnings"] = total["warning"] + total["warnings"]
+    facts.counts |= {"deselected": total["deselected"], "rerun": total["rerun"]}
+    facts.counts["warnings"] = total["warning"] + total["warnings"]
     pytest_benchmark.read_tables(output, facts)
     return facts
 

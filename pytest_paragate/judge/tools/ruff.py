@@ -14,7 +14,7 @@ from pytest_paragate.judge.output import Output
 
 _TOTAL = re.compile(r"Found (\d+) errors?(?: \((\d+) fixed, (\d+) remaining\))?\.")
 _RULE = r"[A-Z]{1,10}\d{1,6}|invalid-syntax|[a-z]+(?:-[a-z]+)+"
-_CONCISE = re.compile(rf"(.+?):(\d+):(\d+): (?:({_RULE}):? )?(.*)")
+_CONCISE = re.compile(rf"(.+?):(\d+):(\d+): (?:({_RULE}):? |(?=SyntaxError: ))(.*)")
 _FULL = re.compile(rf"({_RULE}):? (.*)")
 _ARROW = re.compile(r"\s*--> (.+?):(\d+):(\d+)")
 _GITHUB = re.compile(r"::(error|warning|notice) title=ruff \(([^()]*)\),file=(.*?),line=(\d+),col=(\d+)[^:]*::(.*)")

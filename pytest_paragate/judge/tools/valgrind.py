@@ -61,6 +61,8 @@ def judge(output: Output) -> Facts | None:
         elif text.startswith("All heap blocks were freed"):
             frees_all = True
     _flush(facts, pending, None)
+    if errors is None and facts.issues:  # under -q it prints these and no summary
+        errors = len(facts.issues)
     if errors is None:
         facts.needs_output = not output.has("--log-file", "--xml", "-q", "--quiet")
         return facts.unreadable("valgrind printed no error summary")
