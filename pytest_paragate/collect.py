@@ -62,6 +62,8 @@ class Collecting:
         self.sources = Sources(config, agents)
         self._problems: list[DeclarationError] = []
         self._all: list[pytest.Item] = []
+        self._mark_counts: list[int] = []  # those of their own
+        self.selected: tuple[pytest.Item, ...] = ()  # what the plan is made of, by index
         self._before_lf: list[pytest.Item] = []
         # Of tests without the mark, by their id; in the stash of each it would take twice the memory, to the end.
         self._unmarked: dict[int, Check] = {}
@@ -275,13 +277,32 @@ class Collecting:
             pytest.UsageError: with every problem of sources and marks; ``items`` is empty then.
         """
         items[:] = _each_check_once(items)
-        locations = Locations(items[0].session) if items else None
         for item in items:
             if CHECK not in item.stash:
                 self.adopt_test(item)
-            if locations is not None:
-                locations.settle(item)
         self._all = list(items)
+        self._mark_counts = [len(item.own_markers) for item in items]
+        self._raise_problems_of(items)
+
+    def take_changes(self, items: list[pytest.Item]) -> None:
+        """See what other plugins have made of the items that :meth:`take` saw.
+
+        Raises:
+            pytest.UsageError: as :meth:`take`.
+        """
+        for item, count in zip(self._all, self._mark_counts, strict=True):
+            known = item.stash.get(CHECK, None)
+            if len(item.own_markers) != count and (known is None or known.kind == "test"):
+                self.adopt_test(item)
+        if items:
+            locations = Locations(items[0].session)
+            for item in items:
+                locations.settle(item)
+        self._raise_problems_of(items)
+        if self._is_worker:
+            self._unmarked.clear()  # nobody asks for them there
+
+    def _raise_problems_of(self, items: list[pytest.Item]) -> None:
         try:
             self.raise_problems()
         except pytest.UsageError:
@@ -329,10 +350,12 @@ class Collecting:
 
     def result(self, items: Sequence[pytest.Item]) -> Collected:
         """What is selected by ``items``, after collection."""
+        self.selected = tuple(items)
         selected = tuple(map(self.check_of, items))
         chosen = {check.nodeid for check in selected}
         others = [self.check_of(item) for item in self._all if item.nodeid not in chosen]
         self._unmarked.clear()  # the plan has them, and nobody else asks for them
+        self.raise_problems()
         declared = [each.check for source in self.sources for each in source.checks if each.check.nodeid not in chosen]
         if declared:
             families = {(_file_of(check), check.family) for check in (*selected, *others)}

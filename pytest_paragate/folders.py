@@ -35,9 +35,11 @@ class Folders:
         self.spool = ""
         self.private = ""
         self._in_use: int | None = None
+        self._is_running = False
 
     def begin_run(self) -> None:
         """Make the run's own folders: ``spool`` for people, and one that no check cleans away with the project."""
+        self._is_running = True
         self.private = str(_temporary())
         runs = self.lasting / "logs"
         try:
@@ -66,7 +68,10 @@ class Folders:
         }
 
     def end_run(self) -> None:
-        """Leave nothing behind but what people may want to read, of this run and of the last few."""
+        """Leave nothing behind but what people may want to read, of this run and of the last few; once."""
+        if not self._is_running:
+            return
+        self._is_running = False
         from pytest_paragate.run.spool import remove_spare
 
         shutil.rmtree(self.private, ignore_errors=True)
@@ -83,6 +88,7 @@ class Folders:
 
     def abandon_run(self) -> None:
         """There was no run after all."""
+        self._is_running = False
         for folder in filter(None, (self.spool, self.private)):
             shutil.rmtree(folder, ignore_errors=True)
         self._let_go()

@@ -114,6 +114,7 @@ class Gate:
         finally:
             # Processes take their time to go, and there was something to be done meanwhile.
             launcher.close()
+            self._folders.end_run()  # in case that it broke down
 
     def _run(self, launcher: Launcher) -> GateResult:
         started_at, started = time.monotonic(), datetime.datetime.now().astimezone()
@@ -137,11 +138,13 @@ class Gate:
             ),
             started_at=started_at,
         )
-        outcome = loop.run()
-        nodes.close()
+        try:
+            outcome = loop.run()
+        finally:
+            self.session.config.option.maxfail = maxfail
+            nodes.close()
         self._have_all_answered = nodes.have_all_answered
         self._folders.end_run()
-        self.session.config.option.maxfail = maxfail
         wall_s = time.monotonic() - started_at
         if self._folders.is_lasting:
             self._history.record(summing.durations(self.plan, outcome.verdicts))

@@ -57,6 +57,7 @@ class CollectionHooks:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
         self._collecting.take(items)
         result = yield
+        self._collecting.take_changes(items)
         self._collecting.restore_needed(items)
         return result
 

@@ -71,18 +71,19 @@ class GateSession:
         self._folders = folders = Folders(self._config)
         if not settings.plan_only:
             folders.begin_run()
-        found = collected(session)
-        has_home = settings.gateways is None or any(check.agent != DEFAULT_AGENT for check in found.selected)
-        forks = labels = None
-        if obstacle is None and not settings.plan_only and has_home:
-            forks, labels = self._fork(found, inbox, numbers)
-        from pytest_paragate.gate import Gate
-
-        workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
-        if settings.gateways is not None:
-            there = f"{DEFAULT_AGENT} on {settings.gateways}"
-            workers = f"{workers}, {there}" if has_home else there
+        forks: ForkLauncher | None = None
         try:
+            found = collected(session)
+            has_home = settings.gateways is None or any(check.agent != DEFAULT_AGENT for check in found.selected)
+            labels = None
+            if obstacle is None and not settings.plan_only and has_home:
+                forks, labels = self._fork(found, inbox, numbers)
+            from pytest_paragate.gate import Gate
+
+            workers = "fork workers" if obstacle is None else "popen workers" + (f" ({obstacle})" if obstacle else "")
+            if settings.gateways is not None:
+                there = f"{DEFAULT_AGENT} on {settings.gateways}"
+                workers = f"{workers}, {there}" if has_home else there
             self.gate = Gate(
                 session,
                 settings,

@@ -727,3 +727,47 @@ def test_a_test_is_where_pytest_says_that_it_is(pytester: pytest.Pytester) -> No
     result = pytester.runpytest_inprocess("--paragate", "--collect-only", "-q", "-s")
     assert len([line for line in result.outlines if line.startswith("same ")]) == 10
     assert not [line for line in result.outlines if line.startswith("differs ")]
+
+
+MARKS_LATE = """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.name == "test_alone":
+            item.add_marker(pytest.mark.paragate(exclusive=True, agent="debugger"))
+            item.add_marker(pytest.mark.timeout(7))
+        if item.name == "test_grouped":
+            item.add_marker(pytest.mark.xdist_group("one"))
+        if item.name == "test_renamed":
+            item.name = "renamed"
+"""
+MARKED_LATE = """
+import pytest
+
+def test_alone(): pass
+def test_grouped(): pass
+def test_renamed(): pass
+
+@pytest.mark.paragate(agent="refactorer")
+def test_marked(): pass
+"""
+
+
+def test_marks_that_a_plugin_adds_when_all_is_collected_count(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(MARKS_LATE)
+    pytester.makepyfile(test_it=MARKED_LATE)
+    session = session_of(pytester)
+    alone, grouped, _, marked = collected(session).selected
+    assert (alone.exclusive, alone.agent, alone.is_marked) == (True, "debugger", True)
+    assert (grouped.together, grouped.is_marked, marked.agent) == ("@one", False, "refactorer")
+    assert session.items[2].location[2] == "renamed"
+
+
+def test_a_wrong_mark_that_a_plugin_adds_late_is_refused(pytester: pytest.Pytester) -> None:
+    mark = "for item in items: item.add_marker(pytest.mark.paragate(exclusiv=True))"
+    pytester.makeconftest(f"import pytest\ndef pytest_collection_modifyitems(items):\n    {mark}\n")
+    pytester.makepyfile(test_it="def test_it(): pass\n")
+    result = pytester.runpytest_inprocess("--paragate")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*exclusiv*"])

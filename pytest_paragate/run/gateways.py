@@ -312,6 +312,8 @@ class ForkLauncher:
     def _hear(self, news: dict[str, Any]) -> None:
         if "started" in news:
             self._workers[news["started"]].pid = news["pid"]
+        elif "failed" in news:
+            self._workers[news["failed"]].gone(None, f"its worker could not start: {news['why']}")
         else:
             self._workers[news["ended"]].gone(os.waitstatus_to_exitcode(news["status"]))
 

@@ -94,10 +94,14 @@ class ItemDone:
 class ItemRunner:
     """Runs items of one session for one worker. Registered as a plugin, it takes the place of every reporter."""
 
-    def __init__(self, session: pytest.Session) -> None:
-        """What a fork server does once for all its workers; each then says whom it works for."""
+    def __init__(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
+        """What a fork server does once for all its workers; each then says whom it works for.
+
+        ``items`` are those that indices mean; a plugin may change the session's own.
+        """
         self._session = session
         self._config = session.config
+        self._collected = items
         self._worker: Worker
         self._reports: list[pytest.TestReport] = []
         hook = self._config.hook.pytest_report_to_serializable
@@ -177,13 +181,13 @@ class ItemRunner:
 
     def _items(self, indices: Sequence[int], nodeids: Sequence[str] | None) -> list[pytest.Item | None]:
         """The items the controller means: usually at the same place; a fresh session may have another order."""
-        items = self._session.items
+        items = self._collected
         if nodeids is None:
             return [items[index] for index in indices]
         return [self._named(index, nodeid) for index, nodeid in zip(indices, nodeids, strict=True)]
 
     def _named(self, index: int, nodeid: str) -> pytest.Item | None:
-        items = self._session.items
+        items = self._collected
         if index < len(items) and items[index].nodeid == nodeid:
             return items[index]
         if self._by_nodeid is None:
@@ -267,7 +271,7 @@ class ItemRunner:
 
     def _neighbour(self, item: pytest.Item, index: int) -> pytest.Item:
         """What to name as the next item where that is not known yet: one with the same parents."""
-        items = self._session.items
+        items = self._collected
         for place in (index + 1, index - 1):
             if 0 <= place < len(items) and items[place].parent is item.parent and items[place] is not item:
                 return items[place]

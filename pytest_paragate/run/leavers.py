@@ -22,7 +22,7 @@ class Leavers:
     def __init__(self) -> None:
         self._leaving: dict[str, tuple[WorkerHandle, float]] = {}  # with the time at which it is killed
         self._stopped_since: dict[str, float] = {}
-        self._is_hasty = False
+        self._is_hasty = self._is_killing = False
         # Need not be heard of any more: they said goodbye, or were killed.
         self._parted: set[str] = set()
 
@@ -34,6 +34,9 @@ class Leavers:
 
     def dismiss(self, worker: WorkerHandle) -> None:
         """Send a worker home."""
+        if self._is_killing:
+            self._parted.add(worker.id)
+            worker.kill()
         worker.send(messages.exit())
         self._leaving[worker.id] = worker, time.monotonic() + (_HASTY_GOODBYE_S if self._is_hasty else _GOODBYE_S)
 
@@ -80,7 +83,8 @@ class Leavers:
                 self._leaving[worker_id] = worker, now
 
     def kill(self) -> None:
-        """End all of them at once."""
+        """End all of them at once, and whoever comes after them."""
+        self._is_killing = True
         for worker, _ in self._leaving.values():
             self._parted.add(worker.id)
             worker.kill()

@@ -36,18 +36,25 @@ _FOUND_AT_END = pytest.StashKey[str | None]()
 # Set in the fork server, for the task that the controller has each of its workers execute.
 _inherited: pytest.Session | None = None
 _runner: ItemRunner | None = None
+_fault: BaseException | None = None
 
 
 def prepare(session: pytest.Session, *, runs_items: bool) -> None:
-    """Do in the fork server what each of its workers would do: here it takes time once, and memory."""
-    global _inherited, _runner
+    """Do in the fork server what each of its workers would do: here it takes time once, and memory.
+
+    What goes wrong in it goes wrong in each worker that is given an item.
+    """
+    global _inherited, _runner, _fault
     _inherited = session
     inherit.leave_main_process(session.config)
     if runs_items:
         from pytest_paragate.run.items import ItemRunner
 
-        inherit.silence_reporters(session.config)
-        _runner = ItemRunner(session)
+        try:
+            inherit.silence_reporters(session.config)
+            _runner = ItemRunner(session, session.config.stash[COLLECTING].selected)
+        except BaseException as problem:
+            _fault = problem
     garbage.set_aside()
 
 
@@ -101,7 +108,7 @@ def forked(channel: Any) -> None:
     collecting = session.config.stash[COLLECTING]
 
     def order_of(index: int) -> Message:
-        check = collecting.check_of(session.items[index])
+        check = collecting.check_of(collecting.selected[index])
         assert check.command is not None
         return messages.command(index, check, check.command)
 
@@ -112,12 +119,14 @@ def forked(channel: Any) -> None:
         worker = Worker(channel, {**setup, "environment": environment}, order_of=order_of)
     except EOFError:  # there was no work for it after all
         return
-    worker.find_parse = lambda index, nodeid: collecting.check_of(session.items[index]).parse
+    worker.find_parse = lambda index, nodeid: collecting.check_of(collecting.selected[index]).parse
     runner: ItemRunner | None = None
 
     def run_items(message: Message) -> None:
         nonlocal runner
         if runner is None:  # until then it is a worker for commands, which have nothing to do with pytest
+            if _fault is not None:
+                raise _fault
             assert _runner is not None
             runner = _runner
             runner.work_for(worker)
@@ -183,7 +192,7 @@ def serve_session(session: pytest.Session) -> None:
 
     from pytest_paragate.run.items import ItemRunner
 
-    runner = ItemRunner(session)
+    runner = ItemRunner(session, session.items)
     runner.work_for(worker)
     relay.relay(config, worker)
     worker.send({"say": "ready", "info": packed(getinfodict())})

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # How often a server that should end is looked at, seconds.
 _LOOK_EVERY_S = 0.1
 _MESSAGE_BYTES = 65536
+# What the controller alone listens to.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 BecomeWorker = Callable[[str, int, int], NoReturn]
 
@@ -73,7 +75,7 @@ class Zygote:
         """Fork the server.
 
         ``become_worker(id, read_fd, write_fd)`` runs in each forked worker and never returns. ``prepare`` runs in
-        the server, beside the controller: it imports what workers need, so that none of them does it alone.
+        the server, beside the controller: it does what each worker would do at its start, and raises nothing.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
@@ -86,22 +88,21 @@ class Zygote:
         with warnings.catch_warnings() if threading.active_count() > 1 else contextlib.nullcontext():
             # Those that are there hold no lock that a copy would need: who asked for the server has looked.
             warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
+            # One that came in the midst of it would be lost, or raise in the server.
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             self.pid = os.fork()
         if self.pid == 0:
             ours.close()
             status = 1
             try:
-                _Server(theirs, become_worker).serve(prepare)
+                _Server(theirs, become_worker).serve(prepare, set(map(int, blocked)))
                 status = 0
-            except BaseException:
-                import traceback
-
-                os.write(2, traceback.format_exc().encode())
             finally:
                 os._exit(status)
         theirs.close()
         self._socket = ours
         self._was_stopped = False
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def fork(self, worker: str, read_fd: int, write_fd: int) -> None:
         """Ask for a worker that speaks on the two given pipe ends; they may be closed here afterwards."""
@@ -130,7 +131,9 @@ class Zygote:
         self._send({"allow": pids})
 
     def receive(self) -> dict[str, Any] | None:
-        """Wait for ``{"started": id, "pid": n}`` or ``{"ended": id, "status": wait status}``; None at the end."""
+        """Wait for ``{"started": id, "pid": n}``, ``{"ended": id, "status": wait status}`` or ``{"failed": id, "why":
+        words}``; None at the end.
+        """
         try:
             data = self._socket.recv(_MESSAGE_BYTES)
         except OSError:
@@ -185,28 +188,44 @@ class _Server:
         self._allowed: set[int] = set()
         self._poll = select.poll()
 
-    def serve(self, prepare: Callable[[], None]) -> None:
+    def serve(self, prepare: Callable[[], None], blocked: set[int]) -> None:
+        """Serve until the controller lets go. ``blocked`` are the signals to block, as before the fork."""
         # No terminal: Ctrl-C goes to the controller alone, which tells the workers, and nothing waits for a password.
         os.setsid()
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for signum in _SIGNALS:
             signal.signal(signum, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         linux.become_subreaper()
         journal.make_room()
-        with open(os.devnull) as nothing:
-            os.dup2(nothing.fileno(), 0)
+        # What is said here is nobody's: a worker has files of its own for what it says.
+        with open(os.devnull, "r+b", buffering=0) as nothing:
+            for descriptor in (0, 1, 2):
+                os.dup2(nothing.fileno(), descriptor)
         prepare()
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()  # into nothing, or each worker would say it
+            sys.stderr.flush()
         self._poll.register(self._controller.fileno(), select.POLLIN)
-        while True:
-            for fd, _ in self._poll.poll():
-                if fd == self._controller.fileno():
-                    if not self._obey():
-                        self._kill_everything()
-                        return
-                else:
-                    self._reap(fd)
+        try:
+            while self._serve_next():
+                pass
+        finally:
+            self._kill_everything()
+
+    def _serve_next(self) -> bool:
+        """Do what is asked for, or reap what has ended; false when the controller's end is closed."""
+        for fd, _ in self._poll.poll():
+            if fd != self._controller.fileno():
+                self._reap(fd)
+            elif not self._obey():
+                return False
+        return True
 
     def _obey(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._controller, _MESSAGE_BYTES, 2)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._controller, _MESSAGE_BYTES, 2)
+        except OSError:  # it died before it had heard all that was said
+            return False
         if not data:
             return False
         message = json.loads(data)
@@ -224,7 +243,13 @@ class _Server:
         return True
 
     def _fork(self, worker: str, read_fd: int, write_fd: int) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as problem:  # no room for another process
+            os.close(read_fd)
+            os.close(write_fd)
+            self._tell({"failed": worker, "why": str(problem)})
+            return
         if pid == 0:
             self._controller.close()
             for pidfd in self._workers:
