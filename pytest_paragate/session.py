@@ -158,7 +158,7 @@ class GateSession:
             if kind == "exit":
                 pytest.exit(message, returncode=returncode)
             raise self._session.Interrupted("a test ended the run as Ctrl-C does")
-        if loop.stopped_by_maxfail:
+        if loop.stopped_by_maxfail and not self._session.shouldstop:
             self._session.shouldfail = f"stopping after {self._settings.maxfail} failures"
         if self._session.shouldfail:
             raise self._session.Failed(self._session.shouldfail)

@@ -124,9 +124,12 @@ def of_phases(
     # A try that was repeated (pytest-rerunfailures) says nothing about the verdict.
     last = [report for report in reports if report.outcome in ("passed", "failed", "skipped")] or list(reports)
     carrier = next((report for report in last if report.outcome != "passed"), None)
-    if carrier is None:
-        carrier = next((report for report in last if report.when == "call"), last[0])
     wanted = report_outcome(verdict)
+    calls = [report for report in last if report.when == "call"]
+    if carrier is None and not calls and wanted != "passed":
+        return [*reports, *of_command(item, check, verdict)]  # what ends a session in its body leaves no report of it
+    if carrier is None:
+        carrier = calls[0] if calls else last[0]
     if carrier.outcome != wanted:
         own = _report(item, check, verdict)
         carrier.outcome, carrier.longrepr = own.outcome, _joined(carrier, own)

@@ -149,5 +149,8 @@ def _logged(done: Completed) -> Message:
     source = done.stdout_path or done.stderr_path
     if source is None:
         return {}
-    path = merge_log(done.stdout_path, done.stderr_path, os.path.splitext(source)[0] + ".log")
-    return {"log": path, "output": read_excerpt(path).text if path else ""}
+    try:
+        path = merge_log(done.stdout_path, done.stderr_path, os.path.splitext(source)[0] + ".log")
+        return {"log": path, "output": read_excerpt(path).text if path else ""}
+    except OSError:  # no room, or somebody has removed the folder
+        return {"log": source, "output": ""}

@@ -40,7 +40,7 @@ class ProcessState(Value):
             signals=_signals(),
             limits=_limits(),
             threads=threading.active_count(),
-            children=frozenset(linux.children(os.getpid())),
+            children=children(),
         )
 
     def changes(self) -> list[str]:
@@ -56,6 +56,11 @@ class ProcessState(Value):
             )
             if before != after
         ] + (["running threads"] if now.threads > self.threads else [])
+
+
+def children() -> frozenset[int]:
+    """The processes that there are below this one."""
+    return frozenset(linux.children(os.getpid()))
 
 
 def end_leaked(before: frozenset[int], *, is_allowed: bool) -> list[dict[str, Any]]:

@@ -294,7 +294,8 @@ class Loop:
         if len(indices) > 1:
             worker.send({"do": "commands", "indices": list(indices), **({"orders": orders} if orders else {})})
             return
-        self._began(seat, indices[0], time.monotonic())
+        if worker.is_copy:  # else it says when it has started, and perhaps collected
+            self._began(seat, indices[0], time.monotonic())
         order: Message = orders[0] if orders else {"do": "command", "index": indices[0]}
         if self._plan.checks[indices[0]].uses:
             from pytest_paragate.units import variables
@@ -624,7 +625,7 @@ class Loop:
         if index is not None:
             seat.worker.send(messages.stop(index, kill=kill, ends_run=self._is_stopped))
         grace_s = 0.0 if kill else self._grace_s(seat)
-        is_command = seat.current is not None and self._plan.checks[seat.current].kind == "command"
+        is_command = index is not None and not self._is_item(index)
         # A command's grace is its worker's to give; the worker itself is only overdue some time later.
         seat.deadline = time.monotonic() + grace_s + (_OVERDUE_S if is_command else 0.0 if kill else _WINDING_UP_S)
 

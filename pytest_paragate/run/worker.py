@@ -146,7 +146,7 @@ class Worker:
                 if order.get("own") and self._run_items is None:
                     self._pending = order
                     return True
-                self._run_command(order)
+                self._run_alone(order)
                 self.tell()
             elif message["do"] == "commands":
                 self._run_commands(message)
@@ -169,7 +169,7 @@ class Worker:
         """Called by the booted session: run the item that asked for it, then whatever comes."""
         self._run_items = run_items
         if self._pending["do"] == "command":
-            self._run_command(self._pending)
+            self._run_alone(self._pending)
         else:
             run_items(self._pending)
         self.tell()
@@ -250,6 +250,12 @@ class Worker:
             if self.is_run_over:
                 self.news("left", indices[position + 1 :])
                 return
+
+    def _run_alone(self, message: Message) -> None:
+        """One that comes by itself. A copy begins at once; elsewhere the controller does not know when."""
+        if self._order_of is None:
+            self._begun(message["index"], monotonic())
+        self._run_command(message)
 
     def _run_command(self, message: Message) -> None:
         index = message["index"]

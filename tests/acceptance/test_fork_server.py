@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
-from .gates import Project
+from pytest_paragate.run import linux
+
+from .gates import Project, wait_until
+from .test_interruption import GONE_WITHIN_S
 
 CONFTEST = """
 import os, pathlib, signal, subprocess, time
@@ -111,3 +117,51 @@ def test_a_fork_server_that_is_stopped_when_all_is_done_keeps_nobody_waiting(pro
     assert run.outcomes() == {"waits": "passed", "stops": "passed"}, run.text
     assert run.status == 0, run.text
     assert project.processes() == {}
+
+
+FAILS_TO_PREPARE = """
+import sys
+import pytest_paragate as gate
+
+command = gate.command("true")
+
+def pytest_plugin_registered(plugin, manager):
+    if manager.get_name(plugin) == "paragate-relay":
+        print("PRINTED THERE")
+        print("ERROR THERE", file=sys.stderr)
+        raise RuntimeError("is not to be registered")
+"""
+
+
+def test_a_plugin_that_fails_in_the_fork_server_fails_what_needs_it_and_prints_nothing(project: Project) -> None:
+    project.write({"conftest.py": FAILS_TO_PREPARE, "test_it.py": "def test_it(): pass\ndef test_more(): pass\n"})
+    run = project.run("-n", "2")
+    assert run.check("command")["outcome"] == "passed"
+    assert "its worker failed: RuntimeError: is not to be registered" in run.text
+    assert run.status == 1
+    assert "THERE" not in run.text
+    assert "fork server" not in run.text
+
+
+DIES_UNHEARD = """
+import os, pathlib, signal, subprocess, time
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_it(number):
+    subprocess.Popen(["setsid", "sleep", f"70{number}"])
+    pathlib.Path(f"ready-{number}").touch()
+    time.sleep(300)
+"""
+
+
+def test_a_fork_server_clears_up_although_the_main_process_died_with_its_news_unread(project: Project) -> None:
+    running = project.write({"test_it.py": DIES_UNHEARD}).start("-n", "2")
+    running.wait_for("ready-0", "ready-1")
+    (server,) = linux.children(running.process.pid)
+    running.signal(signal.SIGSTOP)
+    os.kill(linux.children(server)[0], signal.SIGKILL)
+    wait_until(lambda: len(linux.children(server)) == 1, "the server to say that a worker has ended")
+    running.signal(signal.SIGKILL)
+    running.process.wait()
+    wait_until(lambda: not project.processes(), "everything to be gone", within_s=GONE_WITHIN_S)

@@ -1062,3 +1062,90 @@ def test_a_slow_reporter_keeps_no_slot_waiting(project: Project) -> None:
     run = project.write({"conftest.py": REPORTS_SLOWLY, "test_it.py": NOTES_THAT_IT_RAN}).run("-n", "2")
     assert run.status == 0, run.text
     assert (project.folder / "ran-by-then").read_text() == "200\n"
+
+
+CHANGES_THE_ITEMS = """
+done = []
+
+def pytest_runtest_teardown(item):
+    if item.name == "test_it[2]" and not done:
+        done.append(item)
+        item.session.items.insert(3, item.session.items[0])
+"""
+
+
+def test_a_hook_that_changes_the_items_of_a_session_changes_nobody_elses_tests(project: Project) -> None:
+    tests = "import pytest\n@pytest.mark.parametrize('number', range(8))\ndef test_it(number): assert number != 7\n"
+    run = project.write({"conftest.py": CHANGES_THE_ITEMS, "test_it.py": tests}).run("-n", "1", "-rA")
+    assert run.status == 1
+    assert "FAILED test_it.py::test_it[7]" in run.text
+    assert [run.text.count(f"PASSED test_it.py::test_it[{number}]") for number in range(8)] == [1] * 7 + [0]
+
+
+EXPECTS_IN_VAIN = """
+import time
+import pytest
+import pytest_paragate as gate
+
+@gate.check(expect="duration_s < 0")
+def slow(): pass
+"""
+
+
+def test_what_fails_only_by_what_was_expected_is_a_failure_to_pytest(project: Project, workers: str) -> None:
+    project.write(
+        {
+            "conftest.py": EXPECTS_IN_VAIN,
+            "test_it.py": "import pytest\n@pytest.mark.paragate(expect='duration_s < 0')\ndef test_slow(): pass\n",
+        }
+    )
+    run = project.run(workers, "--junitxml=junit.xml")
+    assert run.outcomes() == {"slow": "unmet", "test_slow": "unmet"}
+    suite = ElementTree.parse(project.folder / "junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "2", "0")
+    assert "wanted duration_s < 0" in str(suite.find("testcase/failure").get("message"))
+    again = project.run(workers, "--lf")
+    assert again.outcomes() == run.outcomes()
+
+
+def test_a_test_that_asks_for_it_fails_for_what_it_leaves_running(project: Project, workers: str) -> None:
+    leaves = "import pytest, subprocess\n@pytest.mark.paragate(leaks='fail')\n"
+    leaves += "def test_it(): subprocess.Popen(['sleep', '405'])\ndef test_other(): pass\n"
+    run = project.write({"test_it.py": leaves}).run(workers)
+    assert run.check("test_it")["outcome"] == "failed", run.text
+    assert [leak["command"] for leak in run.check("test_it")["leaked"]] == ["sleep 405"]
+    assert run.status == 1
+
+
+COLLECTS_SLOWLY = """
+import os, time
+import pytest_paragate as gate
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    time.sleep(2)
+
+command = gate.command("true", timeout=0.5, grace=0, parse=lambda output: {"good": 1})
+"""
+
+
+def test_the_time_of_a_command_does_not_begin_before_its_worker_has_collected(project: Project) -> None:
+    run = project.write({"conftest.py": COLLECTS_SLOWLY}).run("--paragate-workers=popen")
+    assert run.outcomes() == {"command": "passed"}, run.text
+
+
+@pytest.mark.parametrize("request_", ["raise KeyboardInterrupt", "import pytest; pytest.exit('enough', 7)"])
+def test_a_test_that_ends_the_session_in_its_body_has_failed_there(
+    project: Project, workers: str, request_: str
+) -> None:
+    run = project.write({"test_it.py": f"def test_it(): {request_}\n"}).run(workers, "--junitxml=junit.xml")
+    assert run.status == (7 if "exit" in request_ else 2)
+    suite = ElementTree.parse(project.folder / "junit.xml").getroot()[0]
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "0")
+
+
+def test_stepwise_ends_at_the_first_failure(project: Project) -> None:
+    tests = "import pytest, time\n@pytest.mark.parametrize('number', range(40))\n"
+    tests += "def test_it(number):\n    time.sleep(0.02)\n    assert number < 3\n"
+    run = project.write({"test_it.py": tests}).run("-n", "1", "--sw")
+    assert run.status == 2
+    assert "1 failed, 3 passed" in run.text
