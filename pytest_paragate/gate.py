@@ -128,7 +128,7 @@ class Gate:
             self._inbox,
             audience,
             LoopSettings(
-                maxfail=self._failures_allowed(maxfail),
+                maxfail=maxfail,
                 max_worker_restart=self.settings.max_worker_restart,
                 crash_path=self._folders.crash_path,
                 journal_path=self._folders.journal_path,
@@ -161,15 +161,6 @@ class Gate:
             fails_on_flaky=self.settings.fails_on_flaky,
             has_lost_baseline=self._has_lost_baseline,
         )
-
-    def _failures_allowed(self, maxfail: int) -> int:
-        """After how many failures nothing more starts; 0 where there is no limit. ``--stepwise`` ends at the first that
-        it does not skip.
-        """
-        if not self.config.getoption("stepwise", False):
-            return maxfail
-        stepwise = 2 if self.config.getoption("stepwise_skip", False) else 1
-        return min(maxfail or stepwise, stepwise)
 
     @property
     def has_heard_of_all(self) -> bool:

@@ -175,7 +175,8 @@ def check_name(value: object, what: str) -> str:
         raise ValueRefusedError(f"{what} must be a text, not {shown(value)}")
     bad = [part for part in ("::", "[", "]") if part in value]
     if not value.strip() or value != value.strip() or not value.isprintable() or bad:
-        why = "it is empty" if not value.strip() else f"it contains {shown(bad[0])}" if bad else "of its blanks"
+        why = "of its blanks" if value.isprintable() else "it contains a sign that cannot be printed"
+        why = "it is empty" if not value.strip() else f"it contains {shown(bad[0])}" if bad else why
         raise ValueRefusedError(f"{what} cannot be {shown(value)}, because {why}", "it becomes part of a node id")
     return value
 

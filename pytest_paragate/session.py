@@ -18,7 +18,6 @@ from pytest_paragate import beginning, garbage
 from pytest_paragate.collect import Collected, collected
 from pytest_paragate.folders import Folders
 from pytest_paragate.model import DEFAULT_AGENT, ParagateError
-from pytest_paragate.run import zygote
 from pytest_paragate.run.gateways import ForkLauncher, Inbox
 from pytest_paragate.run.messages import Message
 from pytest_paragate.settings import Settings
@@ -109,8 +108,10 @@ class GateSession:
         """Fork the server whose workers run what was found: before there is a thread, and before the plan is made. That
         takes as long as starting does.
         """
-        # Both sides need it, and what is imported before the fork is imported once.
+        # Both sides need these, and what is imported before the fork is imported once.
         import execnet  # noqa: F401
+
+        from pytest_paragate.run import start
 
         def basics(worker: str) -> Message:
             return {**self._folders.for_worker(worker), "streams": self._settings.streams_output}
@@ -119,9 +120,8 @@ class GateSession:
         if len(found.selected) >= _SOME_TESTS:
             for name in _WANTED_IN_A_RUN:
                 importlib.import_module(f"pytest_paragate.{name}")
-            zygote.import_for(found.selected)
-        server = zygote.start_for(self._session, found.selected)
-        return ForkLauncher(server, inbox, basics, numbers), labels
+            start.import_for(found.selected)
+        return ForkLauncher(start.fork_server(self._session, found.selected), inbox, basics, numbers), labels
 
     def run(self) -> None:
         """Run or show the plan, and tell pytest how it ended in the ways it knows.
@@ -158,7 +158,7 @@ class GateSession:
             if kind == "exit":
                 pytest.exit(message, returncode=returncode)
             raise self._session.Interrupted("a test ended the run as Ctrl-C does")
-        if loop.stopped_by_maxfail and not self._session.shouldstop:
+        if loop.stopped_by_maxfail:
             self._session.shouldfail = f"stopping after {self._settings.maxfail} failures"
         if self._session.shouldfail:
             raise self._session.Failed(self._session.shouldfail)

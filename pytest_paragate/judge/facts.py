@@ -230,10 +230,12 @@ def summary_of(facts: Facts) -> str:
     counts = facts.counts
     parts = []
     if "tests" in counts:
-        if counts.get("ran", 1):
-            parts.append(f"{counts.get('passed', 0)}/{counted(counts['tests'], 'test')} passed")
-        else:
+        if not counts.get("ran", 1):
             parts.append("no tests ran")
+        elif "passed" in counts:
+            parts.append(f"{counts['passed']}/{counted(counts['tests'], 'test')} passed")
+        else:
+            parts.append(counted(counts["tests"], "test"))
         parts += [f"{counts[name]} {name}" for name in ("skipped", "xfailed", "deselected") if counts.get(name)]
     if "issues" in counts:
         parts.append(counted(counts["issues"], "issue"))

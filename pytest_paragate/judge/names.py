@@ -79,7 +79,7 @@ _TAKES_ARGUMENT = {"junit": "path", "sarif": "path", "regex": "pattern"}
 
 _WITH_SUBCOMMAND = {name.partition(" ")[0] for name in _PROGRAMS if " " in name}
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?(?:\.exe)?")
-# Starters: how many words of their own may follow before the program (-1: those until "--" or the first plain word).
+# What starts a program for somebody else, and the subcommands with which it does; none where it always does.
 _STARTERS: dict[str, tuple[str, ...]] = {
     "uv": ("run",), "poetry": ("run",), "pdm": ("run",), "rye": ("run",), "hatch": ("run",), "pipenv": ("run",),
     "pipx": ("run",), "pixi": ("run",), "npm": ("exec", "x"), "pnpm": ("exec", "dlx"), "yarn": ("exec", "run", "dlx"),
@@ -90,7 +90,7 @@ _STARTERS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # `yarn eslint` is `yarn run eslint`.
 _RUN_UNASKED = ("yarn", "pnpm")
-# Options of starters that take a value of their own.
+# Options that take a value of their own, of starters and of tools with subcommands.
 _WITH_VALUE: dict[str, frozenset[str]] = {
     "uv": frozenset(
         (

@@ -143,7 +143,7 @@ def judge(
         facts.is_cut = facts.is_cut or output.is_cut
         if brought is None and output.stdout.is_broken:
             facts.unreadable(f"the JSON of {facts.tool} is not whole").needs_output = True
-        if shell and (missing := _missing_program(output, name)):
+        if shell and (missing := _missing_program(output)):
             facts.unreadable(missing).needs_output = True
         elif (
             shell
@@ -231,7 +231,7 @@ def _asking(name: str, brought: OwnJudge) -> Read:
     return lambda output: ask(name, brought, output)
 
 
-def _missing_program(output: Output, name: str) -> str | None:
+def _missing_program(output: Output) -> str | None:
     """That a shell did not find the tool, which its exit status may hide."""
     for line in output.err.lines("not found", "No such file", "not recognized"):
         words = re.split(r"[:\s]+", line)

@@ -459,6 +459,8 @@ class Loop:
         self._obey(commands)
         if is_last_straw:
             self._end_running(reason)
+        elif outcome.is_own_failure and not is_held:
+            self._report()  # somebody may want to stop for it, as --stepwise does
 
     def _try_again(self, index: int, verdict: Verdict, reports: Reports) -> None:
         """Keep what came of a try that is not the last."""

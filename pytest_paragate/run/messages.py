@@ -8,7 +8,8 @@ do
 ===========  ==============================================================================================
 command      run one command: ``index``, its ``units`` as environment variables, and where the worker has no copy of
              the plan ``name, argv, cwd, env, shell, timeout_s, grace_s, leaks``, and where they are wanted ``parse``,
-             the judge of its output, or ``own``: that is an object which the worker's session has
+             the judge of its output, ``own``: that is an object which the worker's session has, or ``bounds_memory``:
+             a peak that is not known is told as a bound
 commands     run these short ones, one after another: ``indices``, and ``orders`` as above where there is no copy
 node         items will follow, and this is ``config.workerinput`` for them: ``workerinput``
 items        run collected items in order: ``indices``, and where they are not the defaults ``nodeids, is_check,
@@ -26,9 +27,10 @@ news         there is news in the worker's journal; from a worker that has none,
 output       live output under ``-s``: ``index, stream, data``
 log          part of a log, from a machine that shares no files with the controller: ``name, data``
 basetemp     a test wants a temporary folder, and the worker has no base folder yet
+ready        its session is there: ``info`` about its interpreter, None where it is a copy
 unfit        this process cannot be a worker, and none like it: ``why``
 bye          the last message: ``output`` is what plugins left in ``config.workeroutput``, ``why`` what went wrong
-             with the session if it was not told to end
+             with the session if it was not told to end, ``problem`` what at its end
 ===========  ==============================================================================================
 
 News are lists: a kind, and what belongs to it. Most of them are written to the worker's journal (see

@@ -79,7 +79,10 @@ class PopenWorker(Connected):
             self.gone(None, "it was not up yet when it was told to end")
 
     def is_stopped(self) -> bool:
-        return any(linux.is_stopped(pid) for pid in self._pids())
+        pids = self._pids()
+        if self._is_kept and pids and self._guest is not None:
+            pids.append(self._guest.process.pid)  # type: ignore[attr-defined]
+        return any(linux.is_stopped(pid) for pid in pids)
 
     def printed(self) -> str:
         return "".join(map(read_captured, self._pids()))
@@ -109,6 +112,8 @@ class PopenWorker(Connected):
             return
         if self._is_kept:
             process.terminate()  # the keeper kills everything below it
+            with contextlib.suppress(OSError, AttributeError):  # it ended meanwhile
+                os.kill(process.pid, signal.SIGCONT)  # type: ignore[attr-defined]  # in case that it was stopped
             return
         with contextlib.suppress(OSError, AttributeError):  # it ended meanwhile
             for pid in linux.descendants(process.pid):  # type: ignore[attr-defined]

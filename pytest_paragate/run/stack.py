@@ -15,7 +15,7 @@ _file: int | None = None
 
 
 def show_on_signal(path: str) -> None:
-    """Write the stacks of all threads to the end of the file at ``path`` whenever SIGNUM comes.
+    """Write the stack of the main thread to the end of the file at ``path`` whenever SIGNUM comes.
 
     That needs no bytecode to be run, so it also tells of a call into C that never returns.
     """

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -21,8 +22,10 @@ from pytest_paragate.run.messages import Message, packed
 from pytest_paragate.run.worker import Worker, lead_own_group
 
 if TYPE_CHECKING:
+    from pytest_paragate.model import Check
     from pytest_paragate.run import benchmarks, plugins, relay
     from pytest_paragate.run.items import ItemRunner
+    from pytest_paragate.run.zygote import Zygote
 else:  # wanted by items, and by commands not at all
     benchmarks = Late("pytest_paragate.run.benchmarks")
     plugins = Late("pytest_paragate.run.plugins")
@@ -39,15 +42,39 @@ _runner: ItemRunner | None = None
 _fault: BaseException | None = None
 
 
-def prepare(session: pytest.Session, *, runs_items: bool) -> None:
+def fork_server(session: pytest.Session, checks: Sequence[Check]) -> Zygote:
+    """Fork a server whose workers run ``checks``, the items that ``session`` has collected."""
+    # Half here and half in the server: then both are ready at the same time. What is imported there takes longer, as
+    # every page that it touches is copied.
+    import pytest_paragate.run.pipe_io  # noqa: F401
+    from pytest_paragate.run.zygote import Zygote
+
+    return Zygote(serve_forked, lambda: _prepare(session, checks))
+
+
+def import_for(checks: Sequence[Check]) -> None:
+    """Import what workers of ``checks`` need, so that none of them does it alone."""
+    kinds = {check.kind for check in checks}
+    if "command" in kinds:
+        import pytest_paragate.run.commands
+    if "function" in kinds:
+        import pytest_paragate.run.leftovers
+    if kinds != {"command"}:
+        import pytest_paragate.run.items
+        import pytest_paragate.run.plugins
+        import pytest_paragate.run.relay  # noqa: F401
+
+
+def _prepare(session: pytest.Session, checks: Sequence[Check]) -> None:
     """Do in the fork server what each of its workers would do: here it takes time once, and memory.
 
     What goes wrong in it goes wrong in each worker that is given an item.
     """
     global _inherited, _runner, _fault
     _inherited = session
+    import_for(checks)
     inherit.leave_main_process(session.config)
-    if runs_items:
+    if any(check.kind != "command" for check in checks):
         from pytest_paragate.run.items import ItemRunner
 
         try:

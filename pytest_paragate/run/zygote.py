@@ -20,52 +20,19 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from pytest_paragate import garbage
 from pytest_paragate.run import journal, linux, stack
-
-if TYPE_CHECKING:
-    import pytest
-
-    from pytest_paragate.model import Check
 
 # How often a server that should end is looked at, seconds.
 _LOOK_EVERY_S = 0.1
 _MESSAGE_BYTES = 65536
 # What the controller alone listens to.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 BecomeWorker = Callable[[str, int, int], NoReturn]
-
-
-def start_for(session: pytest.Session, checks: Sequence[Check]) -> Zygote:
-    """A fork server whose workers run ``checks``, the items that ``session`` has collected."""
-
-    def prepare() -> None:
-        import_for(checks)
-        start.prepare(session, runs_items=any(check.kind != "command" for check in checks))
-
-    # Half here and half in the server: then both are ready at the same time. What is imported there takes longer, as
-    # every page that it touches is copied.
-    import pytest_paragate.run.pipe_io  # noqa: F401
-    from pytest_paragate.run import start
-
-    return Zygote(start.serve_forked, prepare)
-
-
-def import_for(checks: Sequence[Check]) -> None:
-    """Import what workers of ``checks`` need, so that none of them does it alone."""
-    kinds = {check.kind for check in checks}
-    if "command" in kinds:
-        import pytest_paragate.run.commands
-    if "function" in kinds:
-        import pytest_paragate.run.leftovers
-    if kinds != {"command"}:
-        import pytest_paragate.run.items
-        import pytest_paragate.run.plugins
-        import pytest_paragate.run.relay  # noqa: F401
 
 
 class Zygote:

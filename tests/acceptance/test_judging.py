@@ -59,7 +59,9 @@ def words(paragate_run):
     }  # fmt: skip
     fails = run.check("fails")
     assert (fails["summary"], fails["judge"]) == ("1/2 tests passed", "pytest")
-    assert fails["counts"] == {"tests": 2, "passed": 1, "failed": 1, "ran": 2}
+    assert {name: number for name, number in fails["counts"].items() if number} == {
+        "tests": 2, "passed": 1, "failed": 1, "ran": 2,
+    }  # fmt: skip
     assert [(issue["file"], issue["severity"]) for issue in fails["issues"]] == [("inner/test_inner.py", "error")]
     assert run.check("both")["summary"] == "2/2 tests passed, 2 deselected"
     assert run.check("failing")["summary"] == "1/2 tests passed"
