@@ -135,6 +135,7 @@ class Gate:
                 basetemp=lambda worker: str(self._basetemp / f"popen-{worker}"),
                 nodes=nodes,
                 baselines=lambda: self._baselines,
+                may_stop_for_failures=bool(self.config.getoption("stepwise", False)),
             ),
             started_at=started_at,
         )

@@ -86,7 +86,7 @@ _STARTERS: dict[str, tuple[str, ...]] = {
     "bun": ("x", "run"), "conda": ("run",), "mamba": ("run",),
     "uvx": (), "npx": (), "bunx": (), "env": (), "nice": (), "ionice": (), "timeout": (), "time": (), "stdbuf": (),
     "nohup": (), "setsid": (), "xvfb-run": (), "sudo": (), "command": (), "exec": (), "chrt": (), "taskset": (),
-    "catchsegv": (), "unbuffer": (), "node": (),
+    "catchsegv": (), "unbuffer": (), "node": (), "xargs": (),
 }  # fmt: skip
 # `yarn eslint` is `yarn run eslint`.
 _RUN_UNASKED = ("yarn", "pnpm")
@@ -110,6 +110,7 @@ _WITH_VALUE: dict[str, frozenset[str]] = {
     "poetry": frozenset(("-C", "--directory", "-P", "--project")), "pipx": frozenset(("--spec", "--python")),
     "pixi": frozenset(("-e", "--environment", "--manifest-path")), "conda": frozenset(("-n", "-p", "--name")),
     "mamba": frozenset(("-n", "-p", "--name")), "hatch": frozenset(("-e", "--env")), "pdm": frozenset(("-p",)),
+    "xargs": frozenset(("-a", "-d", "-E", "-I", "-L", "-n", "-P", "-s")),
     "xvfb-run": frozenset(("-n", "-s", "-e")), "time": frozenset(("-f", "-o")), "taskset": frozenset(),
     "chrt": frozenset(),
     "ruff": frozenset(("--config",)), "coverage": frozenset(), "memray": frozenset(),

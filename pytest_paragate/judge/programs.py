@@ -11,7 +11,7 @@ FIRST_WORDS = frozenset(
     asv bandit basedpyright bats black bun bunx cargo cargo-nextest catchsegv chrt command conda coverage env eslint
     exec flake8 go hadolint hatch hyperfine ionice jest mamba memray mypy nice node nohup npm npx pdm pip-audit
     pip_audit pipenv pipx pixi pnpm poetry prove py.test pyright pytest ruff rustc rustfmt rye setsid shellcheck
-    stdbuf sudo tap tape taskset time timeout tsc unbuffer unittest uv uvx valgrind vitest xvfb-run yarn
+    stdbuf sudo tap tape taskset time timeout tsc unbuffer unittest uv uvx valgrind vitest xargs xvfb-run yarn
     """.split()  # noqa: SIM905
 )
 

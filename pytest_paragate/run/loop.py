@@ -73,7 +73,7 @@ class LoopSettings(Value):
     """What a run is told beside its plan.
 
     ``maxfail`` 0 and ``max_worker_restart`` None mean no limit. The paths are asked for by worker id, ``baselines``
-    when a benchmark was judged.
+    when a benchmark was judged. ``may_stop_for_failures``: the audience hears of each at once, and may want to stop.
     """
 
     maxfail: int
@@ -83,6 +83,7 @@ class LoopSettings(Value):
     basetemp: Callable[[str], str]
     nodes: Nodes
     baselines: Callable[[], Baselines] | None = None
+    may_stop_for_failures: bool = False
 
 
 class LoopResult:
@@ -216,6 +217,10 @@ class Loop:
         self._read_all()
         self._enforce_deadlines()
         self._end_stopped()
+        if self._result.signum is not None:
+            for seat in self._seats.values():
+                if seat.worker is not None and seat.has_items and not seat.pending:
+                    self._retire(seat)  # the others may take their time to end
         for index in [index for index, due_at in self._resting.items() if due_at <= time.monotonic()]:
             if self._resting.pop(index, None) is not None:  # what the others led to may have dropped it
                 self._obey(self._schedule.feed(Rested(check=index, at_s=self._now_s())))
@@ -459,8 +464,8 @@ class Loop:
         self._obey(commands)
         if is_last_straw:
             self._end_running(reason)
-        elif outcome.is_own_failure and not is_held:
-            self._report()  # somebody may want to stop for it, as --stepwise does
+        elif self._settings.may_stop_for_failures and outcome.is_own_failure and not is_held:
+            self._report()
 
     def _try_again(self, index: int, verdict: Verdict, reports: Reports) -> None:
         """Keep what came of a try that is not the last."""

@@ -368,3 +368,40 @@ def test_an_interruption_before_the_gate_runs_is_reported_too(project: Project) 
     run = running.finish()
     assert run.status == 2
     assert (run.report["outcome"], run.report["exitstatus"]) == ("interrupted", 2)
+
+
+ONE_IDLE = """
+import time
+import pytest
+
+@pytest.fixture(scope="session")
+def resource(request):
+    yield
+    open("idle-torn-down", "w").close()
+
+def test_quick(resource): open("quick-ready", "w").close()
+
+def test_long():
+    open("long-ready", "w").close()
+    try:
+        time.sleep(300)
+    except BaseException:
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            try:
+                open("idle-torn-down").close()
+                open("seen", "w").close()
+                raise
+            except FileNotFoundError:
+                time.sleep(0.01)
+"""
+
+
+def test_workers_that_have_nothing_to_do_leave_while_others_end(project: Project, workers: str) -> None:
+    running = project.write({"test_it.py": ONE_IDLE}).start("-n", "2", workers)
+    running.wait_for("long-ready", "quick-ready")
+    running.signal(signal.SIGINT)
+    run = running.finish()
+    assert run.status == 2
+    assert (project.folder / "idle-torn-down").exists()
+    assert (project.folder / "seen").exists(), run.text

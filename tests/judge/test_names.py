@@ -29,6 +29,7 @@ KNOWN = {
     "cargo nextest run": "cargo-nextest", "cargo fmt --check": "cargo-fmt", "cargo bench": "cargo-bench",
     "cargo build": "rustc", "cargo doc": "rustc", "go test ./...": "go-test", "go vet ./...": "go-vet",
     "env pytest": "pytest", "env -u X A=1 B=2 pytest": "pytest", "nice -n 5 pytest": "pytest",
+    "xargs ruff check": "ruff", "xargs -0 -n 1 shellcheck": "shellcheck",
     "timeout 60 pytest": "pytest", "timeout -k 5 60 cargo test": "cargo-test", "stdbuf -oL pytest": "pytest",
     "xvfb-run -a pytest": "pytest", "env A=1 uv run nice python -m pytest": "pytest", "time pytest": "pytest",
     "coverage run -m pytest": "pytest",
