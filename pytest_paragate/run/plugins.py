@@ -27,6 +27,8 @@ _WRITES_WHERE_IT_RUNS = ("allure_pytest",)
 _CLEARS = ("cacheclear", "clean_alluredir")
 # How long a dead worker's last words to pytest-rerunfailures may take, seconds.
 _HEARD_OUT_S = 1.0
+# How long it may take until somebody listens to one that has died with its first words, seconds.
+_ACCEPTED_S = 0.05
 
 
 def deaf_to_reports(config: pytest.Config, plugins: Iterable[object]) -> list[object]:
@@ -120,6 +122,7 @@ def hear_rerunfailures_out(*, connections: int) -> None:
     if "pytest_rerunfailures" not in sys.modules:
         return
     give_up_at = time.monotonic() + _HEARD_OUT_S
+    time.sleep(_ACCEPTED_S)
     while time.monotonic() < give_up_at:
         listening = [thread for thread in threading.enumerate() if "run_connection" in thread.name]
         if len(listening) <= connections:
