@@ -14,26 +14,22 @@ SIZE = 5
 
 _times = st.floats(allow_nan=False, allow_infinity=False)
 _names = st.sampled_from([None, "test-runner/0", "test-runner/1", "gw0", "gw1"])
-_verdicts = st.builds(
-    Verdict,
-    outcome=st.sampled_from(list(Outcome)),
-    start_s=st.none() | _times,
-    duration_s=_times,
-    slot=_names,
-    worker=_names,
-) | st.builds(
-    Verdict,
-    outcome=st.just(Outcome.PASSED),
-    summary=st.sampled_from(["", "3 issues"]),
-    flaky=st.booleans(),
-    advisory=st.booleans(),
-    tolerated=st.booleans(),
-    leaked=st.sampled_from([(), (Leaked(1, "sleep 9", True),)]),
-    attempts=st.integers(1, 2),
-    start_s=_times,
-    cpu_s=st.none() | _times,
-    waited_for=st.sampled_from([(), ("conftest.py::ruff",)]),
+_plain = {"start_s": st.none() | _times, "duration_s": _times, "slot": _names, "worker": _names}
+_more = {
+    "outcome": st.just(Outcome.PASSED),
+    "summary": st.sampled_from(["", "3 issues"]),
+    "flaky": st.booleans(),
+    "advisory": st.booleans(),
+    "tolerated": st.booleans(),
+    "leaked": st.sampled_from([(), (Leaked(1, "sleep 9", True),)]),
+    "attempts": st.integers(1, 2),
+    "cpu_s": st.none() | _times,
+    "waited_for": st.sampled_from([(), ("conftest.py::ruff",)]),
+}
+_fields = st.fixed_dictionaries({"outcome": st.sampled_from(list(Outcome)), **_plain}) | st.fixed_dictionaries(
+    {**_plain, **_more}
 )
+_verdicts = _fields.map(lambda fields: Verdict(**fields))
 
 
 @given(st.lists(st.tuples(st.integers(0, SIZE - 1), _verdicts)))
