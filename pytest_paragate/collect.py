@@ -321,13 +321,14 @@ class Collecting:
             return
         dropped = {*self._before_lf}.difference(items)
         checks = {item: self.check_of(item) for item in (*self._before_lf, *items)}
+        there = {item: checks[item] for item in self._before_lf}
         wanted = list(items)
         back: set[pytest.Item] = set()
         while wanted:
             asking = checks[wanted.pop()]
             for name in asking.needs:
                 # A group is needed by its decision, which takes all of its members.
-                answering = _answering(name, asking, {item: checks[item] for item in self._before_lf})
+                answering = _answering(name, asking, there)
                 found = [item for item in answering if item in dropped and item not in back]
                 back.update(found)
                 wanted.extend(found)

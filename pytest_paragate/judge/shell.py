@@ -5,10 +5,14 @@ What it is not sure of it takes for the worse: then a judge doubts, rather than 
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from pytest_paragate.judge.names import ASSIGNMENT
 
 LONGEST_SCRIPT = 20_000
 """What comes behind so many characters is not read."""
@@ -24,7 +28,6 @@ _ARITHMETIC = re.compile(r"\$\(\((?:[^()]|\([^()]*\))*\)\)")
 _HERE = re.compile(r"(?<!<)<<(?!<)-?[ \t]*\\?(['\"]?)([\w-]+)\1")
 _COMMENTED = re.compile(r"(?:^|[\s;|&()])#")
 _PIPED_GROUP = re.compile(r"(?<!\|)\|\s*(?:(?:while|until|for|if|case)\b|\{)")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _KEYWORDS = ("(", "!", "if", "then", "else", "elif", "do", "while", "until", "{")
 _OPENS = ("if", "while", "until", "for", "case", "{", "function")
 _CLOSES = ("fi", "done", "esac", "}")
@@ -105,7 +108,7 @@ def parts_of(script: str) -> list[Part]:
                 found[-1] = found[-1]._replace(end=end, redirections=(*found[-1].redirections, *sent))
             continue
         first = 0
-        while first < len(words) and (_ASSIGNMENT.match(words[first]) or words[first] in _KEYWORDS):
+        while first < len(words) and (ASSIGNMENT.match(words[first]) or words[first] in _KEYWORDS):
             first += 1
         found.append(Part(words, words[first:], end, tuple(sent)))
     return found
@@ -135,14 +138,18 @@ def _without_here_documents(script: str) -> str:
         return script
     kept = []
     lines = script.split("\n")
+    places: dict[str, list[int]] = defaultdict(list)  # of lines by what they say
+    for number, line in enumerate(lines):
+        places[line.strip()].append(number)
     at = 0
     while at < len(lines):
         kept.append(lines[at])
         here = _HERE.search(lines[at])
         at += 1
         if here is not None and _COMMENTED.search(kept[-1][: here.start()]) is None:
-            ends = [number for number in range(at, len(lines)) if lines[number].strip() == here[2]]
-            at = ends[0] + 1 if ends else at
+            ends = places.get(here[2], [])
+            following = bisect.bisect_left(ends, at)
+            at = ends[following] + 1 if following < len(ends) else at
     return "\n".join(kept)
 
 

@@ -94,6 +94,7 @@ HIDES = {
     "echo 'run `mypy src`'; flake8 src": False,
     "read x <<< word; flake8 src || true": True,
     "# cat <<EOF\nflake8 src || true": True,
+    "cat <<A\nA\ncat <<A\nflake8 src || true\nA\nflake8 src": False,
     # Conditions.
     "set -e; for d in a b; do if flake8 $d; then echo ok; fi; done": True,
     "set -e\nif true && flake8 src; then echo ok; fi": True,
